@@ -1,0 +1,17 @@
+"""The model runtime and the models it runs (sentence-transformers)."""
+
+from ingest.models.cross_encoder import CrossEncoderScorer, Pair, PairScorer
+from ingest.models.encoder import Encoder, FloatArray, SentenceTransformerEncoder, TextKind
+from ingest.models.runtime import ModelRuntime, Priority
+
+__all__ = [
+    "CrossEncoderScorer",
+    "Encoder",
+    "FloatArray",
+    "ModelRuntime",
+    "Pair",
+    "PairScorer",
+    "Priority",
+    "SentenceTransformerEncoder",
+    "TextKind",
+]

@@ -1,0 +1,173 @@
+"""Collections: the unit of search, of term statistics and of a tenant's rights."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from ingest.catalogue import Catalogue, schema
+from ingest.clock import now
+from ingest.errors import Conflict, InvalidInput, NotFound
+from ingest.generations import Generation, GenerationSpec, create_generation, load_generation
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionSettings:
+    """What a caller may set. None leaves the service's default (on creation) or the present value (afterwards)."""
+
+    language: str | None = None
+    chunk_tokens: int | None = None
+    overlap_tokens: int | None = None
+    embedding_model: str | None = None
+    source_priors: Mapping[str, float] | None = None
+    templates: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A collection with its live generation."""
+
+    pk: int
+    name: str
+    language: str | None
+    source_priors: Mapping[str, float]
+    templates: Mapping[str, str]
+    live_generation: Generation
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionSize:
+    """Live documents, chunks of the live generation, and bytes of the live originals."""
+
+    documents: int = 0
+    chunks: int = 0
+    bytes: int = 0
+
+
+class Collections:
+    """Creates, changes, lists and deletes collections."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    def put(self, name: str, settings: CollectionSettings, spec: GenerationSpec) -> tuple[Collection, bool]:
+        """Create the collection with generation `spec`, or apply what can change without a re-index.
+
+        `spec` is the service's default with the caller's settings in it. Returns the collection and whether it is new.
+        Raises `InvalidInput` for a bad name, `Conflict` (`needs_reindex`) when an existing index was built otherwise.
+        """
+        if not _NAME.fullmatch(name):
+            raise InvalidInput(
+                f"collection name {name[:120]!r} is not valid: 1 to 100 letters, digits, '.', '_' or '-', beginning with a letter or digit",
+                code="invalid_collection_name",
+            )
+        return self._catalogue.write(lambda connection: _put(connection, name, settings, spec))
+
+    def get(self, name: str) -> Collection:
+        """Raises `NotFound` (`collection_not_found`)."""
+        with self._catalogue.read() as connection:
+            return load_collection(connection, name)
+
+    def list(self) -> list[Collection]:
+        """All collections by name."""
+        with self._catalogue.read() as connection:
+            names = connection.execute(select(schema.collections.c.name).order_by(schema.collections.c.name)).scalars()
+            return [load_collection(connection, name) for name in list(names)]
+
+    def size(self, collection: Collection) -> CollectionSize:
+        """Counts of what is live now."""
+        documents, versions, chunks = schema.documents, schema.versions, schema.chunks
+        live = (documents.c.collection_pk == collection.pk) & documents.c.tombstoned_at.is_(None)
+        joined = documents.join(versions, versions.c.pk == documents.c.live_version_pk)
+        totals = select(func.count(), func.coalesce(func.sum(versions.c.bytes), 0)).select_from(joined).where(live)
+        indexed = (
+            select(func.count())
+            .select_from(chunks.join(documents, chunks.c.version_pk == documents.c.live_version_pk))
+            .where(live, chunks.c.generation_pk == collection.live_generation.pk)
+        )
+        with self._catalogue.read() as connection:
+            count, size_bytes = connection.execute(totals).one()
+            return CollectionSize(count, connection.execute(indexed).scalar_one(), size_bytes)
+
+    def remove_empty(self, collection: Collection) -> None:
+        """Delete the row of a collection whose documents are purged."""
+
+        def change(connection: Connection) -> None:
+            connection.execute(delete(schema.collections).where(schema.collections.c.pk == collection.pk))
+            connection.execute(delete(schema.generations).where(schema.generations.c.collection == collection.name))
+            connection.execute(delete(schema.index_change).where(schema.index_change.c.collection_pk == collection.pk))
+
+        self._catalogue.write(change)
+
+
+def load_collection(connection: Connection, name: str) -> Collection:
+    """Raises `NotFound` (`collection_not_found`)."""
+    row = connection.execute(select(schema.collections).where(schema.collections.c.name == name)).one_or_none()
+    if row is None:
+        raise NotFound(
+            f"collection {name[:120]!r} does not exist; create it with PUT /v1/collections/{{name}}", code="collection_not_found"
+        )
+    return _collection(connection, row)
+
+
+def _collection(connection: Connection, row: Row[tuple[object, ...]]) -> Collection:
+    fields = row._mapping
+    return Collection(
+        pk=fields["pk"],
+        name=fields["name"],
+        language=fields["language"],
+        source_priors=fields["source_priors"],
+        templates=fields["templates"],
+        live_generation=load_generation(connection, fields["live_generation_pk"]),
+        created_at=fields["created_at"],
+    )
+
+
+def _put(
+    connection: Connection, name: str, settings: CollectionSettings, spec: GenerationSpec
+) -> tuple[Collection, bool]:
+    exists = connection.execute(select(schema.collections.c.pk).where(schema.collections.c.name == name)).scalar()
+    if exists is None:
+        generation = create_generation(connection, name, spec, state="live")
+        values = {
+            "name": name,
+            "language": settings.language,
+            "source_priors": dict(settings.source_priors or {}),
+            "templates": dict(settings.templates or {}),
+            "live_generation_pk": generation.pk,
+            "created_at": now(),
+        }
+        connection.execute(insert(schema.collections).values(**values))
+        return load_collection(connection, name), True
+    present = load_collection(connection, name)
+    _refuse_silent_reindex(present, settings)
+    changed = {
+        key: value
+        for key in ("language", "source_priors", "templates")
+        if (value := getattr(settings, key)) is not None
+    }
+    if changed:
+        connection.execute(update(schema.collections).where(schema.collections.c.pk == exists).values(**changed))
+    return load_collection(connection, name), False
+
+
+def _refuse_silent_reindex(present: Collection, settings: CollectionSettings) -> None:
+    spec = present.live_generation.spec
+    wanted = {
+        "chunk_tokens": (settings.chunk_tokens, spec.chunk_tokens),
+        "overlap_tokens": (settings.overlap_tokens, spec.overlap_tokens),
+        "embedding_model": (settings.embedding_model, spec.embedder),
+    }
+    different = [f"{name} is {have}, not {want}" for name, (want, have) in wanted.items() if want not in (None, have)]
+    if different:
+        raise Conflict(
+            f"collection {present.name!r} was indexed otherwise: {'; '.join(different)}; "
+            f"change it with POST /v1/collections/{present.name}/reindex",
+            code="needs_reindex",
+        )

@@ -1,0 +1,114 @@
+"""Bulk corpora: `.jsonl` and `.jsonl.gz` files in which each line is a document of its own.
+
+A line is `{"id" | "_id", "title"?, "text", "meta" | "metadata"?}`; its text is the extracted text, to the character.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ingest.errors import ExtractionFailed, InvalidInput
+
+JSONL = "application/jsonl"
+JSONL_GZIP = "application/jsonl+gzip"
+CORPUS_MEDIA_TYPES = frozenset({JSONL, JSONL_GZIP})
+CORPUS_LINE_MEDIA_TYPE = "application/x-corpus-line+json"
+_LINE_BYTES_MAX = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusLine:
+    """One document of a corpus."""
+
+    document_id: str
+    title: str | None
+    text: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def canonical(self) -> bytes:
+        """The line as UTF-8 JSON with fixed key order and names: what is hashed, and returned as the original."""
+        body = {"id": self.document_id, "title": self.title, "text": self.text, "metadata": self.metadata}
+        return json.dumps(body, ensure_ascii=False, sort_keys=True).encode()
+
+    @property
+    def sha256(self) -> str:
+        """Hex SHA-256 of `canonical`."""
+        return hashlib.sha256(self.canonical()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line that is no document: its number (from 1) and what is wrong with it."""
+
+    number: int
+    problem: str
+
+
+def read_corpus(path: Path, media_type: str, *, decompressed_bytes_max: int) -> Iterator[tuple[int, CorpusLine | BadLine]]:
+    """The lines of a corpus with their numbers (from 1), blank ones left out; streams, whatever the size.
+
+    Raises `ExtractionFailed` when the file as a whole cannot be read: damaged gzip, or larger than allowed once unfolded.
+    """
+    try:
+        with path.open("rb") as raw:
+            stream: BinaryIO = gzip.open(raw) if media_type == JSONL_GZIP else io.BufferedReader(raw)  # type: ignore[assignment, arg-type]
+            yield from _lines(stream, decompressed_bytes_max)
+    except (gzip.BadGzipFile, zlib.error, EOFError) as failure:
+        raise ExtractionFailed(f"the gzip stream is damaged ({failure}); compress the corpus again", code="broken_document") from failure
+
+
+def _lines(stream: BinaryIO, bytes_max: int) -> Iterator[tuple[int, CorpusLine | BadLine]]:
+    total = number = 0
+    while line := stream.readline(_LINE_BYTES_MAX + 1):
+        number += 1
+        total += len(line)
+        if total > bytes_max or len(line) > _LINE_BYTES_MAX:
+            raise ExtractionFailed(
+                f"line {number} goes over the limit ({bytes_max:,} bytes in all, {_LINE_BYTES_MAX:,} a line); split the corpus",
+                code="too_large",
+            )
+        if line.strip():
+            yield number, parse_line(number, line)
+
+
+def parse_line(number: int, line: bytes) -> CorpusLine | BadLine:
+    """The document on a line, or what is wrong with it."""
+    try:
+        body = json.loads(line)
+    except (ValueError, RecursionError) as failure:
+        return BadLine(number, f"is not JSON ({failure})")
+    if not isinstance(body, dict):
+        return BadLine(number, "is not a JSON object")
+    identifier, text = body.get("id", body.get("_id")), body.get("text")
+    title, metadata = body.get("title"), body.get("metadata", body.get("meta")) or {}
+    if isinstance(identifier, int) and not isinstance(identifier, bool):
+        identifier = str(identifier)
+    if not isinstance(identifier, str) or not identifier:
+        return BadLine(number, 'has no "id" (or "_id"), a string of 1 to 400 characters')
+    if not isinstance(text, str) or not text.strip():
+        return BadLine(number, f'(id {identifier[:80]!r}) has no "text"')
+    if title is not None and not isinstance(title, str):
+        return BadLine(number, f'(id {identifier[:80]!r}) has a "title" that is not a string')
+    if not isinstance(metadata, dict):
+        return BadLine(number, f'(id {identifier[:80]!r}) has "metadata" that is not an object')
+    try:
+        text.encode()
+        return CorpusLine(identifier, title or None, text, metadata)
+    except UnicodeEncodeError:
+        return BadLine(number, f"(id {identifier[:80]!r}) holds half a surrogate pair")
+
+
+def count_lines(path: Path, media_type: str, *, decompressed_bytes_max: int) -> int:
+    """Number of documents and bad lines in the corpus. Raises `ExtractionFailed`, and `InvalidInput` when there are none."""
+    count = sum(1 for _ in read_corpus(path, media_type, decompressed_bytes_max=decompressed_bytes_max))
+    if count == 0:
+        raise InvalidInput("the corpus has no line; send one JSON object a line", code="empty_file")
+    return count

@@ -1,0 +1,223 @@
+"""The one place where models run: loaded once, shared by ingest, search, reranking and reading.
+
+One worker thread drives the device with continuous batching: there is no wait window, a batch is whatever is queued for
+one model when the device becomes free. Queries go before bulk work, and a bulk forward is kept to about `bulk_forward_s`,
+so that a query never waits long behind an ingest. The queue for queries is bounded. Knows nothing of what vectors and
+scores mean.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+
+from ingest.errors import DeadlineExceeded, Overloaded, Unavailable
+from ingest.models.cross_encoder import Pair, PairScorer
+from ingest.models.encoder import Encoder, FloatArray, TextKind
+
+_QUERY_BATCH_MAX = 64
+_BULK_BATCH_MAX = 256
+_BULK_COST_MIN = 1_500  # a slow (or busy) machine must not end up with batches of one
+
+
+class Priority(IntEnum):
+    """Order of service: someone waits for a query; bulk work has time."""
+
+    QUERY = 0
+    BULK = 1
+
+
+@dataclass(eq=False)
+class _Request:
+    """What one caller waits for: a slot for each of its items."""
+
+    results: list[Any]
+    missing: int
+    done: threading.Event = field(default_factory=threading.Event)
+    error: BaseException | None = None
+    abandoned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    request: _Request
+    slot: int
+    content: Any
+    cost: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    """A queue of items that may share a forward: same priority, same model, same operation."""
+
+    priority: Priority
+    operation: str
+    run: Callable[[Sequence[Any]], FloatArray]
+    items: deque[_Item] = field(default_factory=deque)
+
+
+class ModelRuntime:
+    """Runs forwards for all callers. Thread-safe; `close` fails what is still queued with `Unavailable`."""
+
+    def __init__(self, *, query_queue_max: int = 4096, bulk_forward_s: float = 0.1) -> None:
+        self._query_queue_max = query_queue_max
+        self._bulk_forward_s = bulk_forward_s
+        self._lanes: dict[tuple[Priority, str], _Lane] = {}
+        self._queued_queries = 0
+        self._cost_per_s = 10_000.0
+        self._wake = threading.Condition()
+        self._closed = False
+        self._worker = threading.Thread(target=self._serve, name="model-worker", daemon=True)
+        self._worker.start()
+
+    def embed(
+        self,
+        encoder: Encoder,
+        texts: Sequence[str],
+        *,
+        kind: TextKind,
+        priority: Priority,
+        timeout_s: float | None = None,
+    ) -> FloatArray:
+        """float32 array of shape (n_texts, encoder.dimensions), rows of length 1, in the order of `texts`.
+
+        Raises `Overloaded` when the query queue is full, `DeadlineExceeded` after `timeout_s`, `Unavailable` on shutdown.
+        """
+        if not texts:
+            return np.empty((0, encoder.dimensions), dtype=np.float32)
+        fast = priority is Priority.BULK
+        rows = self._run(
+            priority,
+            f"embed:{kind}:{encoder.name}:{encoder.revision}",
+            lambda batch: encoder.encode(batch, kind, fast=fast),
+            texts,
+            [len(text) // 4 + 2 for text in texts],
+            timeout_s,
+        )
+        return np.stack(rows)
+
+    def score(
+        self, scorer: PairScorer, pairs: Sequence[Pair], *, priority: Priority = Priority.QUERY, timeout_s: float | None = None
+    ) -> FloatArray:
+        """float32 array of shape (n_pairs,), in the order of `pairs`. Raises as `embed` does."""
+        if not pairs:
+            return np.empty(0, dtype=np.float32)
+        costs = [(len(query) + len(passage)) // 4 + 3 for query, passage in pairs]
+        return np.array(self._run(priority, f"score:{scorer.name}", scorer.score, pairs, costs, timeout_s), dtype=np.float32)
+
+    def ping(self) -> None:
+        """Raise `Unavailable` unless the worker lives."""
+        if self._closed or not self._worker.is_alive():
+            raise Unavailable("the model worker has stopped; restart the service", code="model_unavailable")
+
+    def close(self) -> None:
+        with self._wake:
+            self._closed = True
+            self._wake.notify_all()
+        self._worker.join()
+
+    def _run(
+        self,
+        priority: Priority,
+        operation: str,
+        run: Callable[[Sequence[Any]], FloatArray],
+        contents: Sequence[Any],
+        costs: Sequence[int],
+        timeout_s: float | None,
+    ) -> list[Any]:
+        request = _Request(results=[None] * len(contents), missing=len(contents))
+        # items of like length share a forward, so that little of it is padding
+        order = sorted(range(len(contents)), key=lambda slot: costs[slot])
+        self._enqueue(priority, operation, run, [_Item(request, slot, contents[slot], costs[slot]) for slot in order])
+        if not request.done.wait(timeout_s):
+            request.abandoned = True
+            raise DeadlineExceeded(f"the model did not answer within {timeout_s:g} s; try again, or raise the deadline")
+        if request.error is not None:
+            raise request.error
+        return request.results
+
+    def _enqueue(
+        self, priority: Priority, operation: str, run: Callable[[Sequence[Any]], FloatArray], items: list[_Item]
+    ) -> None:
+        with self._wake:
+            if self._closed:
+                raise Unavailable("the service is shutting down", code="model_unavailable")
+            if priority is Priority.QUERY:
+                if self._queued_queries + len(items) > self._query_queue_max:
+                    raise Overloaded(f"{self._queued_queries} texts wait for the model; try again in a moment")
+                self._queued_queries += len(items)
+            lane = self._lanes.setdefault((priority, operation), _Lane(priority, operation, run))
+            lane.items.extend(items)
+            self._wake.notify()
+
+    def _serve(self) -> None:
+        while True:
+            with self._wake:
+                while not self._lanes and not self._closed:
+                    self._wake.wait()
+                if self._closed:
+                    self._fail_queued()
+                    return
+                lane, batch = self._take_batch()
+            if batch:
+                self._forward(lane, batch)
+
+    def _take_batch(self) -> tuple[_Lane, list[_Item]]:
+        """The next batch of the lane to be served; called with the lock held and at least one lane."""
+        key = min(self._lanes, key=lambda lane_key: lane_key[0])
+        lane = self._lanes.pop(key)
+        batch: list[_Item] = []
+        longest = 0
+        while lane.items and self._fits(lane.priority, len(batch) + 1, max(longest, lane.items[0].cost)):
+            item = lane.items.popleft()
+            if lane.priority is Priority.QUERY:
+                self._queued_queries -= 1
+            if not item.request.abandoned:
+                batch.append(item)
+                longest = max(longest, item.cost)
+        if lane.items:
+            self._lanes[key] = lane  # goes behind the other lanes of its priority
+        return lane, batch
+
+    def _fits(self, priority: Priority, size: int, longest: int) -> bool:
+        if size == 1:
+            return True
+        if priority is Priority.QUERY:
+            return size <= _QUERY_BATCH_MAX
+        budget = max(self._cost_per_s * self._bulk_forward_s, _BULK_COST_MIN)
+        return size <= _BULK_BATCH_MAX and size * longest <= budget
+
+    def _forward(self, lane: _Lane, batch: list[_Item]) -> None:
+        begun = time.monotonic()
+        try:
+            rows = lane.run([item.content for item in batch])
+        except Exception as failure:  # noqa: BLE001 - the worker serves everyone: the failure belongs to these callers
+            self._fail(batch, failure)
+            return
+        if lane.priority is Priority.BULK:
+            rate = sum(item.cost for item in batch) / max(time.monotonic() - begun, 1e-4)
+            self._cost_per_s += 0.2 * (rate - self._cost_per_s)
+        for item, row in zip(batch, rows, strict=True):
+            item.request.results[item.slot] = row
+            item.request.missing -= 1
+            if item.request.missing == 0:
+                item.request.done.set()
+
+    def _fail(self, batch: Sequence[_Item], failure: BaseException) -> None:
+        for item in batch:
+            item.request.error = failure
+            item.request.abandoned = True
+            item.request.done.set()
+
+    def _fail_queued(self) -> None:
+        stopped = Unavailable("the service is shutting down", code="model_unavailable")
+        for lane in self._lanes.values():
+            self._fail(list(lane.items), stopped)
+        self._lanes.clear()

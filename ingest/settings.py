@@ -1,0 +1,41 @@
+"""Settings of the ingest layer: one frozen value, validated once, passed down. Reads no environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class IngestSettings(BaseModel):
+    """Limits of parsing, shape of chunks, and the models that turn text into vectors."""
+
+    model_config = ConfigDict(frozen=True)
+
+    data_dir: Path = Field(Path(".citewell"), description="Folder of the catalogue, the originals and the indexes.")
+    embedding_model: str = Field(
+        "all-MiniLM-L6-v2",
+        description="sentence-transformers model, by hub name or path; the default is packaged and works offline.",
+    )
+    embedding_revision: str | None = Field(None, description="Revision (commit) of the embedding model on the hub.")
+    embedding_languages: str = Field(
+        "auto",
+        description="Comma-separated languages that the embedding model reads, or `any`; `auto` knows common models.",
+    )
+    device: str = Field("auto", description="Torch device of the models: `auto`, `cpu`, `cuda`, `cuda:1`.")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="Number format of bulk embedding; `auto` takes bfloat16 where the hardware computes in it."
+    )
+    chunk_tokens: int = Field(200, ge=16, le=8192, description="Most tokens of the embedder in one chunk.", json_schema_extra={"unit": "tokens"})
+    overlap_tokens: int = Field(40, ge=0, description="Tokens that neighbouring chunks share, at least where text goes on.", json_schema_extra={"unit": "tokens"})
+    upload_max_bytes: int = Field(512 << 20, ge=1, description="Largest single uploaded file.", json_schema_extra={"unit": "bytes"})
+    parse_workers: int = Field(2, ge=1, le=64, description="Parser processes.")
+    parse_timeout_s: float = Field(180.0, gt=0, description="Longest time for parsing one document.", json_schema_extra={"unit": "s"})
+    parse_memory_bytes: int = Field(4 << 30, ge=256 << 20, description="Address space of one parser process.", json_schema_extra={"unit": "bytes"})
+    parse_pages_max: int = Field(5_000, ge=1, description="Most pages of one document.")
+    parse_decompressed_max_bytes: int = Field(1 << 30, ge=1 << 20, description="Most bytes that one compressed file may unfold to.", json_schema_extra={"unit": "bytes"})
+    model_queue_max: int = Field(4096, ge=1, description="Most query texts waiting for the model; beyond, requests get 429.")
+    freshness_half_life_days: float = Field(730.0, gt=0, description="Age at which a document's freshness is one half.", json_schema_extra={"unit": "days"})
+    job_lease_s: float = Field(30.0, gt=0, description="A job whose worker shows no sign of life this long is taken over.", json_schema_extra={"unit": "s"})
+    version_retention_days: float = Field(90.0, ge=0, description="How long replaced versions are kept for replay.", json_schema_extra={"unit": "days"})
