@@ -14,6 +14,7 @@ from ingest.parsing.document import ParsedDocument
 from ingest.sentences import Span, sentence_spans
 
 _CHARS_PER_TOKEN_MAX = 12
+_CONTEXT_CHARS_MAX = 160
 _HEADING_BREAK_SHARE = 1 / 3
 
 
@@ -43,6 +44,12 @@ class Chunk:
     tokens: int
     page: int | None
     heading: str | None
+
+
+def contextual_text(title: str | None, heading: str | None, text: str) -> str:
+    """What is embedded and indexed for a chunk: its document's title, its heading (both cut to 160 characters), its text."""
+    lines = [line[:_CONTEXT_CHARS_MAX] for line in (title, heading) if line and line not in text[: len(line) + 8]]
+    return "\n".join([*dict.fromkeys(lines), text])
 
 
 @dataclass(frozen=True, slots=True)

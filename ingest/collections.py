@@ -116,6 +116,14 @@ def load_collection(connection: Connection, name: str) -> Collection:
     return _collection(connection, row)
 
 
+def load_collection_by_key(connection: Connection, pk: int) -> Collection:
+    """Raises `NotFound` (`collection_not_found`) when it was deleted meanwhile."""
+    row = connection.execute(select(schema.collections).where(schema.collections.c.pk == pk)).one_or_none()
+    if row is None:
+        raise NotFound("the collection was deleted", code="collection_not_found")
+    return _collection(connection, row)
+
+
 def _collection(connection: Connection, row: Row[tuple[object, ...]]) -> Collection:
     fields = row._mapping
     return Collection(

@@ -82,7 +82,7 @@ def _lines(stream: BinaryIO, bytes_max: int) -> Iterator[tuple[int, CorpusLine |
 def parse_line(number: int, line: bytes) -> CorpusLine | BadLine:
     """The document on a line, or what is wrong with it."""
     try:
-        body = json.loads(line)
+        body = json.loads(line, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as failure:
         return BadLine(number, f"is not JSON ({failure})")
     if not isinstance(body, dict):
@@ -104,6 +104,10 @@ def parse_line(number: int, line: bytes) -> CorpusLine | BadLine:
         return CorpusLine(identifier, title or None, text, metadata)
     except UnicodeEncodeError:
         return BadLine(number, f"(id {identifier[:80]!r}) holds half a surrogate pair")
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON value")
 
 
 def count_lines(path: Path, media_type: str, *, decompressed_bytes_max: int) -> int:

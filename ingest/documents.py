@@ -137,12 +137,26 @@ def check_access(access: Sequence[str] | None) -> tuple[str, ...] | None:
     return tuple(sorted(set(access)))
 
 
+class Passwords:
+    """Passwords of uploads that wait for their job, by version key; in memory only, never written anywhere."""
+
+    def __init__(self) -> None:
+        self._by_version: dict[int, str] = {}
+
+    def keep(self, version_pk: int, password: str) -> None:
+        self._by_version[version_pk] = password
+
+    def take(self, version_pk: int) -> str | None:
+        return self._by_version.pop(version_pk, None)
+
+
 class Documents:
     """The documents of all collections."""
 
-    def __init__(self, catalogue: Catalogue, blobs: BlobStore) -> None:
+    def __init__(self, catalogue: Catalogue, blobs: BlobStore, passwords: Passwords) -> None:
         self._catalogue = catalogue
         self._blobs = blobs
+        self._passwords = passwords
 
     def submit(self, collection: Collection, uploads: Sequence[Upload], *, key_id: str | None) -> Submission:
         """Record uploads and the job that will ingest them, in one transaction.
@@ -153,7 +167,9 @@ class Documents:
         for upload in uploads:
             check_document_id(upload.document_id)
             check_access(upload.access)
-        return self._catalogue.write(lambda connection: _submit(connection, collection, uploads, key_id))
+        return self._catalogue.write(
+            lambda connection: _submit(connection, collection, uploads, key_id, self._passwords)
+        )
 
     def get(self, collection: Collection, document_id: str) -> DocumentRecord:
         """Raises `NotFound` (`document_not_found`)."""
@@ -224,7 +240,7 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{secrets.token_hex(16)}"
 
 
-def _submit(connection: Connection, collection: Collection, uploads: Sequence[Upload], key_id: str | None) -> Submission:
+def _submit(connection: Connection, collection: Collection, uploads: Sequence[Upload], key_id: str | None, passwords: Passwords) -> Submission:
     job_id, moment = new_id("job"), now()
     job = connection.execute(
         insert(schema.jobs).values(
@@ -233,7 +249,7 @@ def _submit(connection: Connection, collection: Collection, uploads: Sequence[Up
         )
     ).inserted_primary_key
     assert job is not None
-    submitted = [_submit_one(connection, collection, job[0], upload) for upload in uploads]
+    submitted = [_submit_one(connection, collection, job[0], upload, passwords) for upload in uploads]
     settle_job_counts(connection, job[0])
     if all(document.status != "queued" for document in submitted):
         state = "failed" if any(document.status == "failed" for document in submitted) else "succeeded"
@@ -241,13 +257,15 @@ def _submit(connection: Connection, collection: Collection, uploads: Sequence[Up
     return Submission(job_id, tuple(submitted))
 
 
-def _submit_one(connection: Connection, collection: Collection, job_pk: int, upload: Upload) -> SubmittedDocument:
+def _submit_one(connection: Connection, collection: Collection, job_pk: int, upload: Upload, passwords: Passwords) -> SubmittedDocument:
     if upload.media_type in CORPUS_MEDIA_TYPES and upload.problem is None:
         payload = {"sha256": upload.blob.sha256, "media_type": upload.media_type, "metadata": dict(upload.metadata), "line": 0}
         payload["access"] = list(upload.access) if upload.access is not None else None
         _insert_job_document(connection, job_pk, upload, kind="corpus", state="queued", payload=payload)
         return SubmittedDocument(upload.document_id, upload.filename, "queued")
     document_pk, version_pk, unchanged = put_version(connection, collection, upload, has_blob=True)
+    if upload.password is not None and not unchanged:
+        passwords.keep(version_pk, upload.password)
     state = "unchanged" if unchanged else "queued"
     _insert_job_document(connection, job_pk, upload, kind="file", state=state, document_pk=document_pk, version_pk=version_pk)
     if upload.problem is not None and not unchanged:
