@@ -31,7 +31,7 @@ less.
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stage:
-    """A list of candidates with the name and weight of the stage that found it; weight 0 leaves it out."""
+    """A list of candidates with name and weight of the stage that found it; weight 0 leaves it out."""
 
     name: str
     candidates: Candidates
