@@ -51,6 +51,7 @@ class TantivyIndex:
 
     def __init__(self, directory: Path | None = None) -> None:
         self._lock = threading.Lock()
+        self._closed = False
         if directory is not None:
             directory.mkdir(parents=True, exist_ok=True)
         self._index = tantivy.Index(_SCHEMA, path=None if directory is None else str(directory))
@@ -81,8 +82,10 @@ class TantivyIndex:
 
     def close(self) -> None:
         with self._lock:
-            self._writer.rollback()
-            self._writer.wait_merging_threads()
+            if not self._closed:
+                self._closed = True
+                self._writer.rollback()
+                self._writer.wait_merging_threads()
 
     def _delete(self, field: str, keys: list[int]) -> None:
         if keys:
