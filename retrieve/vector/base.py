@@ -75,7 +75,7 @@ class VectorIndex(Protocol):
         ...
 
     def close(self) -> None:
-        """Release the writer. Changes not published are lost; snapshots taken stay valid."""
+        """Release the writer. Unpublished changes are lost, snapshots stay valid; twice does no harm."""
         ...
 
 
