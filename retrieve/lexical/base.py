@@ -1,0 +1,73 @@
+"""The lexical index: BM25 over terms that `retrieve.analysis` made. Knows no text, no documents, no vectors.
+
+A writer collects changes; `publish` freezes them as a snapshot, which any number of threads may search while
+the writer goes on. One writer at a time; snapshots need no lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from retrieve.candidates import Candidates
+from retrieve.restriction import Restriction
+
+
+@dataclass(frozen=True, slots=True)
+class LexicalDocument:
+    """One chunk as the index sees it: int64 keys of the chunk and of its document version, and its terms in
+    order.
+    """
+
+    chunk: int
+    version: int
+    terms: tuple[str, ...]
+
+
+class LexicalSnapshot(Protocol):
+    """The index as it stood at one `publish`. Immutable; searched from any thread; valid until closed."""
+
+    @property
+    def count(self) -> int:
+        """Live chunks in this snapshot, those without terms included."""
+        ...
+
+    def search(
+        self, terms: Sequence[str], *, top_k: int, restriction: Restriction = Restriction.EVERYTHING
+    ) -> Candidates:
+        """The best chunks that hold at least one of the terms, by BM25; a term given twice counts twice.
+
+        The restriction comes before the cut, so fewer than `top_k` candidates mean that no more allowed chunk
+        matches. Term statistics (`idf`, `avgdl`) are those of the whole index, never of the restricted part:
+        a chunk's score does not depend on who asks. Order: score descending, then chunk key ascending; scores
+        closer than 0.0001 are equal. No terms, or only unknown ones: no candidates. Raises `InvalidInput` if
+        `top_k` is below 1.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of memory and files. Searching afterwards raises `Unavailable`."""
+        ...
+
+
+class LexicalIndex(Protocol):
+    """The writer's side. Changes show at `publish`, all at once, in the snapshot that it returns."""
+
+    def add(self, documents: Sequence[LexicalDocument]) -> None:
+        """Add chunks; a chunk key already present is replaced, so that applying a change log twice does no
+        harm.
+        """
+        ...
+
+    def remove_versions(self, versions: Iterable[int]) -> None:
+        """Remove every chunk of these document versions, including those added since the last publish."""
+        ...
+
+    def publish(self) -> LexicalSnapshot:
+        """Make all changes so far visible in a new snapshot; older snapshots stay as they are."""
+        ...
+
+    def close(self) -> None:
+        """Release the writer. Unpublished changes are lost, snapshots stay valid; twice does no harm."""
+        ...

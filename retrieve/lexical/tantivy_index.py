@@ -1,0 +1,159 @@
+"""Tantivy as the lexical index: incremental, in memory or on disk, fast at a million chunks.
+
+Tantivy tokenises on white space only and no query syntax is ever parsed: `retrieve.analysis` made the terms,
+and every one of them becomes a term query. Scores are BM25 (Robertson and Zaragoza, Foundations and Trends in
+IR, 2009) with k1 = 1.2, b = 0.75 and Lucene's never negative idf = ln(1 + (N - n + 0.5) / (n + 0.5)), where
+`rank_bm25` has k1 = 1.5 and Robertson's idf with a floor. Two further departures: document lengths above 40
+terms are rounded down to one of 256 steps (at most 1/8 apart), and N, n and avgdl count removed chunks until
+Tantivy merges their segment away.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import tantivy
+from tantivy import Occur, Query
+
+from ingest.errors import Conflict, Unavailable
+from retrieve.candidates import Candidates, check_top_k
+from retrieve.lexical.base import LexicalDocument
+from retrieve.restriction import Restriction
+
+_WRITER_HEAP_BYTES = 64 * 1024 * 1024
+# One more than top_k shows whether equal scores reach past the cut; then more are fetched until they end.
+_TIE_GROWTH = 4
+# Tantivy adds float32 scores of the terms in an order that varies; beyond this digit, differences are
+# rounding.
+_SCORE_DECIMALS = 4
+
+
+def _schema() -> tantivy.Schema:
+    builder = tantivy.SchemaBuilder()
+    builder.add_integer_field("chunk", indexed=True, fast=True)
+    builder.add_integer_field("version", indexed=True)
+    builder.add_text_field("terms", tokenizer_name="whitespace", index_option="freq")
+    return builder.build()
+
+
+_SCHEMA = _schema()
+
+
+class TantivyIndex:
+    """A lexical index in memory, or in `directory`, which then survives a restart up to the last publish.
+
+    Raises `Conflict` when another writer holds the directory.
+    """
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self._lock = threading.Lock()
+        self._closed = False
+        if directory is not None:
+            directory.mkdir(parents=True, exist_ok=True)
+        self._index = tantivy.Index(_SCHEMA, path=None if directory is None else str(directory))
+        self._index.config_reader(reload_policy="manual")
+        try:
+            self._writer = self._index.writer(heap_size=_WRITER_HEAP_BYTES, num_threads=1)
+        except ValueError as error:
+            raise Conflict(
+                f"lexical index {directory} has another writer; close it first: {error}"
+            ) from error
+
+    def add(self, documents: Sequence[LexicalDocument]) -> None:
+        latest = {document.chunk: document for document in documents}
+        with self._lock:
+            self._delete("chunk", list(latest))
+            for document in latest.values():
+                self._writer.add_document(_tantivy_document(document))
+
+    def remove_versions(self, versions: Iterable[int]) -> None:
+        with self._lock:
+            self._delete("version", [int(version) for version in versions])
+
+    def publish(self) -> TantivySnapshot:
+        with self._lock:
+            self._writer.commit()
+            self._index.reload()
+            return TantivySnapshot(self._index.searcher())
+
+    def close(self) -> None:
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._writer.rollback()
+                self._writer.wait_merging_threads()
+
+    def _delete(self, field: str, keys: list[int]) -> None:
+        if keys:
+            self._writer.delete_documents_by_query(Query.term_set_query(_SCHEMA, field, keys))
+
+
+class TantivySnapshot:
+    """A point-in-time searcher: it holds its segment files until it is closed or collected."""
+
+    def __init__(self, searcher: tantivy.Searcher) -> None:
+        self._searcher: tantivy.Searcher | None = searcher
+        self.count: int = searcher.num_docs
+
+    def search(
+        self, terms: Sequence[str], *, top_k: int, restriction: Restriction = Restriction.EVERYTHING
+    ) -> Candidates:
+        check_top_k(top_k)
+        if self._searcher is None:
+            raise Unavailable("this lexical snapshot is closed; take the present one")
+        if not terms or restriction.is_nothing or self.count == 0:
+            return Candidates.none()
+        query = _restricted(_disjunction(terms), restriction)
+        hits = _hits_past_ties(self._searcher, query, min(top_k, self.count))
+        chunks = self._searcher.fast_field_values("chunk", [address for _, address in hits])
+        scores = np.array([score for score, _ in hits], np.float64).round(_SCORE_DECIMALS)
+        return Candidates.best(np.array(chunks, np.int64), scores.astype(np.float32), top_k=top_k)
+
+    def close(self) -> None:
+        self._searcher = None
+
+
+def _tantivy_document(document: LexicalDocument) -> tantivy.Document:
+    built = tantivy.Document()
+    built.add_integer("chunk", document.chunk)
+    built.add_integer("version", document.version)
+    built.add_text("terms", " ".join(document.terms))
+    return built
+
+
+def _disjunction(terms: Sequence[str]) -> Query:
+    return Query.boolean_query([(Occur.Should, _term(term, n)) for term, n in Counter(terms).items()])
+
+
+def _term(term: str, query_frequency: int) -> Query:
+    query = Query.term_query(_SCHEMA, "terms", term, index_option="freq")
+    return query if query_frequency == 1 else Query.boost_query(query, float(query_frequency))
+
+
+def _restricted(query: Query, restriction: Restriction) -> Query:
+    clauses = [(Occur.Must, query), *_restriction_clauses(restriction)]
+    return query if len(clauses) == 1 else Query.boolean_query(clauses)
+
+
+def _restriction_clauses(restriction: Restriction) -> Iterator[tuple[Occur, Query]]:
+    if restriction.allowed is not None:
+        allowed = Query.term_set_query(_SCHEMA, "version", restriction.allowed.tolist())
+        yield Occur.Must, Query.const_score_query(allowed, 0.0)
+    if len(restriction.excluded):
+        yield Occur.MustNot, Query.term_set_query(_SCHEMA, "version", restriction.excluded.tolist())
+
+
+def _hits_past_ties(
+    searcher: tantivy.Searcher, query: Query, top_k: int
+) -> list[tuple[float, tantivy.DocAddress]]:
+    """The best `top_k` hits and all further ones whose score equals the last of them."""
+    limit = top_k + 1
+    while True:
+        hits = searcher.search(query, limit=limit, count=False).hits
+        if len(hits) < limit or hits[-1][0] < hits[top_k - 1][0] - 10.0**-_SCORE_DECIMALS:
+            return hits
+        limit *= _TIE_GROWTH

@@ -1,0 +1,86 @@
+"""One immutable piece of a vector index, and what a tier of index (flat, later HNSW, IVF or GPU) must offer
+inside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieve.candidates import Candidates
+from retrieve.restriction import Restriction
+
+
+class SegmentIndex(Protocol):
+    """Searches the vectors of one segment, addressed by row number from 0. Never changes once built."""
+
+    def nearest(
+        self, query: NDArray[np.float32], *, top_k: int, mask: NDArray[np.bool_] | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Rows and inner products of the nearest vectors whose mask is True (None: all), best first.
+
+        At most `top_k` of them, and further ones only if their scores equal the last: whoever merges segments
+        decides ties by chunk key.
+        """
+        ...
+
+    def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The stored vectors of these rows, float32 of shape (len(rows), dim)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segment:
+    """Chunk and version key of each row (int64, shape (n,)) and the index over their vectors."""
+
+    chunks: NDArray[np.int64]
+    versions: NDArray[np.int64]
+    index: SegmentIndex
+    _version_keys: NDArray[np.int64] = field(init=False)
+    _version_of_row: NDArray[np.intp] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # A restriction is looked up once a version, then spread over the rows.
+        keys, of_row = np.unique(self.versions, return_inverse=True)
+        object.__setattr__(self, "_version_keys", keys)
+        object.__setattr__(self, "_version_of_row", of_row)
+
+    def __len__(self) -> int:
+        return len(self.chunks)
+
+    def mask(self, restriction: Restriction) -> NDArray[np.bool_]:
+        """Rows that the restriction lets see, bool of shape (n,)."""
+        spread: NDArray[np.bool_] = restriction.mask(self._version_keys)[self._version_of_row]
+        return spread
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LiveSegment:
+    """A segment and which of its rows live, bool of shape (n,), read-only. Removing makes a new one."""
+
+    segment: Segment
+    live: NDArray[np.bool_]
+    count: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.live.setflags(write=False)
+        object.__setattr__(self, "count", int(np.count_nonzero(self.live)))
+
+    def without(self, dead: NDArray[np.bool_]) -> LiveSegment:
+        """The same segment with the rows marked in `dead` removed."""
+        return LiveSegment(self.segment, self.live & ~dead) if dead.any() else self
+
+    def search(self, query: NDArray[np.float32], *, top_k: int, restriction: Restriction) -> Candidates:
+        """The best live, allowed chunks of this segment."""
+        mask = self.live if restriction.is_everything else self.live & self.segment.mask(restriction)
+        allowed = int(np.count_nonzero(mask))
+        if allowed == 0:
+            return Candidates.none()
+        all_rows = allowed == len(self.segment)
+        rows, scores = self.segment.index.nearest(
+            query, top_k=min(top_k, allowed), mask=None if all_rows else mask
+        )
+        return Candidates.best(self.segment.chunks[rows], scores, top_k=top_k)
