@@ -1,0 +1,23 @@
+"""From a query to ranked evidence: indexes, snapshots, fusion, reranking. Knows nothing of answers."""
+
+from retrieve.analysis import ANALYSER
+from retrieve.query import Access, Hit, Mode, Query, Ranking, Scores
+from retrieve.rerank import CrossEncoderReranker, Reranker
+from retrieve.search import Searcher
+from retrieve.settings import RetrieveSettings
+from retrieve.snapshots import Indexes
+
+__all__ = [
+    "ANALYSER",
+    "Access",
+    "CrossEncoderReranker",
+    "Hit",
+    "Indexes",
+    "Mode",
+    "Query",
+    "Ranking",
+    "Reranker",
+    "RetrieveSettings",
+    "Scores",
+    "Searcher",
+]

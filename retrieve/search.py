@@ -1,0 +1,223 @@
+"""A query's way to ranked evidence: restriction, both indexes side by side, fusion, credibility, reranking, merging."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from ingest.catalogue import Catalogue, schema
+from ingest.credibility import Credibility
+from ingest.generations import Generation, GenerationSpec
+from ingest.models import Encoder, ModelRuntime, Priority
+from retrieve.analysis import analyse_query
+from retrieve.candidates import Candidates
+from retrieve.filters import restriction_for
+from retrieve.fusion import FusedHit, embedder_fits, fuse_vector_and_lexical
+from retrieve.query import Access, Hit, Query, Ranking, Scores
+from retrieve.rerank import Reranker
+from retrieve.restriction import Restriction
+from retrieve.settings import RetrieveSettings
+from retrieve.snapshots import Indexes, Snapshot
+
+_HYDRATE_FACTOR = 3
+_MERGED_CHUNKS_MAX = 3
+
+
+class Searcher:
+    """Searches any generation of any collection. Synchronous and thread-safe."""
+
+    def __init__(
+        self,
+        *,
+        catalogue: Catalogue,
+        indexes: Indexes,
+        runtime: ModelRuntime,
+        encoder_for: Callable[[GenerationSpec], Encoder],
+        reranker: Reranker | None,
+        settings: RetrieveSettings,
+    ) -> None:
+        self._catalogue = catalogue
+        self._indexes = indexes
+        self._runtime = runtime
+        self._encoder_for = encoder_for
+        self._reranker = reranker
+        self._settings = settings
+        self._vector_side = ThreadPoolExecutor(max_workers=32, thread_name_prefix="vector-search")
+
+    @property
+    def reranker_name(self) -> str | None:
+        """The model of the reranking stage; None while the stage is off."""
+        return self._reranker.name if self._reranker else None
+
+    def search(self, query: Query, *, collection_pk: int, generation: Generation, access: Access) -> Ranking:
+        """Hits by score, highest first, at most `query.top_k`; equal scores in order of ingestion.
+
+        Sees the state of the published snapshot, without tombstoned documents and without those that `access` or the filter
+        exclude; both apply before scoring. Raises `InvalidInput` for a bad filter, `DeadlineExceeded` and `Overloaded` when
+        a model is too slow or too busy, `Unavailable` when the index cannot be loaded.
+        """
+        timings: dict[str, float] = {}
+        with _timed(timings, "restrict"), self._catalogue.read() as connection:
+            restriction = restriction_for(connection, collection_pk, query.filter, access)
+        snapshot = self._indexes.snapshot(collection_pk, generation)
+        vector, lexical, vector_used = self._candidates(query, generation, snapshot, restriction, timings)
+        with _timed(timings, "fuse"):
+            depth = max(query.top_k, self._settings.rerank_candidates) * _HYDRATE_FACTOR
+            fused = fuse_vector_and_lexical(
+                vector, lexical, top_k=depth, weight_vector=float(vector_used),
+                weight_lexical=float(query.mode != "vector"), fusion=self._settings.fusion,
+            )
+        with _timed(timings, "hydrate"), self._catalogue.read() as connection:
+            hits = self._hydrate(connection, fused)
+        reranked = query.rerank and self._reranker is not None
+        if reranked:
+            with _timed(timings, "rerank"):
+                hits = self._rerank(query.text, hits)
+        hits = [replace(hit, rank=rank) for rank, hit in enumerate(_merge_neighbours(hits)[: query.top_k], start=1)]
+        return Ranking(
+            tuple(hits), generation.generation, snapshot.seq, self.reranker_name if reranked else None, vector_used, timings
+        )
+
+    def close(self) -> None:
+        self._vector_side.shutdown(wait=True)
+
+    def _candidates(
+        self, query: Query, generation: Generation, snapshot: Snapshot, restriction: Restriction, timings: dict[str, float]
+    ) -> tuple[Candidates, Candidates, bool]:
+        """Candidates of the vector and of the lexical index, searched side by side; and whether the vectors count.
+
+        An embedder that cannot read the query's script is left out of a hybrid search.
+        """
+        depth = max(self._settings.candidates, query.top_k * _HYDRATE_FACTOR)
+        encoder = self._encoder_for(generation.spec)
+        vector_used = query.mode == "vector" or (
+            query.mode == "hybrid" and embedder_fits(query.text, languages=encoder.languages)
+        )
+        pending = None
+        if vector_used:
+            pending = self._vector_side.submit(self._vector_candidates, query.text, encoder, snapshot, restriction, depth, timings)
+        lexical = Candidates.none()
+        if query.mode != "vector":
+            with _timed(timings, "lexical"):
+                lexical = snapshot.lexical.search(analyse_query(query.text), top_k=depth, restriction=restriction)
+        return (pending.result() if pending else Candidates.none()), lexical, vector_used
+
+    def _vector_candidates(
+        self, text: str, encoder: Encoder, snapshot: Snapshot, restriction: Restriction, depth: int, timings: dict[str, float]
+    ) -> Candidates:
+        with _timed(timings, "embed"):
+            vector = self._runtime.embed(
+                encoder, [text], kind="query", priority=Priority.QUERY, timeout_s=self._settings.search_timeout_s
+            )[0]
+        with _timed(timings, "vector"):
+            return snapshot.vector.search(vector, top_k=depth, restriction=restriction)
+
+    def _hydrate(self, connection: Connection, fused: Sequence[FusedHit]) -> list[Hit]:
+        """The fused chunks with their texts, credibility in the score, in the new order; chunks purged meanwhile drop out."""
+        rows = {row.pk: row for row in connection.execute(_chunk_query([hit.chunk for hit in fused]))}
+        hits = [_hit(rows[hit.chunk], hit, self._settings.credibility_weight) for hit in fused if hit.chunk in rows]
+        return sorted(hits, key=lambda hit: -hit.score)
+
+    def _rerank(self, text: str, hits: list[Hit]) -> list[Hit]:
+        """The best candidates in the reranker's order, the others behind them as they were."""
+        assert self._reranker is not None
+        head, tail = hits[: self._settings.rerank_candidates], hits[self._settings.rerank_candidates :]
+        scores = self._reranker.scores(text, [hit.text for hit in head], timeout_s=self._settings.search_timeout_s)
+        scored = [
+            replace(hit, score=float(score), scores=replace(hit.scores, rerank=float(score)))
+            for hit, score in zip(head, scores, strict=True)
+        ]
+        return sorted(scored, key=lambda hit: -hit.score) + tail
+
+
+def _chunk_query(chunk_pks: Sequence[int]) -> Any:
+    chunks, versions, documents = schema.chunks, schema.versions, schema.documents
+    joined = chunks.join(versions, versions.c.pk == chunks.c.version_pk).join(
+        documents, documents.c.pk == versions.c.document_pk
+    )
+    return (
+        select(
+            chunks, versions.c.document_pk, versions.c.version, versions.c.title, versions.c.language,
+            versions.c.document_date, documents.c.document_id, documents.c.credibility, documents.c.credibility_source,
+            documents.c.credibility_freshness, documents.c.credibility_corroboration, documents.c.credibility_feedback,
+            documents.c.credibility_extraction,
+        )
+        .select_from(joined)
+        .where(chunks.c.pk.in_(chunk_pks))
+    )
+
+
+def _hit(row: Row[Any], fused: FusedHit, credibility_weight: float) -> Hit:
+    stages = fused.stages
+    return Hit(
+        rank=0,
+        chunk_id=str(row.pk),
+        document_id=row.document_id,
+        document_pk=row.document_pk,
+        version=row.version,
+        version_pk=row.version_pk,
+        title=row.title,
+        page=row.page,
+        heading=row.heading,
+        char_start=row.char_start,
+        char_end=row.char_end,
+        text=row.text,
+        score=fused.score * (1 + credibility_weight * (row.credibility - 0.5)),
+        scores=Scores(
+            vector=stages["vector"].score if "vector" in stages else None,
+            lexical=stages["lexical"].score if "lexical" in stages else None,
+            fused=fused.score,
+            rerank=None,
+            credibility=row.credibility,
+        ),
+        language=row.language,
+        document_date=row.document_date,
+        credibility=Credibility(
+            row.credibility_source, row.credibility_freshness, row.credibility_corroboration, row.credibility_feedback,
+            row.credibility_extraction,
+        ),
+    )
+
+
+def _merge_neighbours(hits: Sequence[Hit]) -> list[Hit]:
+    """Overlapping chunks of one version become one hit at the better one's place, of up to three chunks."""
+    merged: list[Hit] = []
+    sizes: list[int] = []
+    for hit in hits:
+        for place, other in enumerate(merged):
+            if sizes[place] < _MERGED_CHUNKS_MAX and _overlap(hit, other):
+                merged[place] = _joined(other, hit)
+                sizes[place] += 1
+                break
+        else:
+            merged.append(hit)
+            sizes.append(1)
+    return merged
+
+
+def _overlap(one: Hit, other: Hit) -> bool:
+    return one.version_pk == other.version_pk and one.char_start < other.char_end and other.char_start < one.char_end
+
+
+def _joined(best: Hit, other: Hit) -> Hit:
+    first, second = sorted((best, other), key=lambda hit: (hit.char_start, hit.char_end))
+    if second.char_end <= first.char_end:
+        text, end = first.text, first.char_end
+    else:
+        text, end = first.text + second.text[first.char_end - second.char_start :], second.char_end
+    return replace(best, char_start=first.char_start, char_end=end, text=text, page=first.page)
+
+
+@contextmanager
+def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    begun = time.perf_counter()
+    try:
+        yield
+    finally:
+        timings[stage] = round((time.perf_counter() - begun) * 1000, 3)

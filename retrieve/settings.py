@@ -1,0 +1,32 @@
+"""Settings of the retrieve layer: one frozen value, validated once, passed down. Reads no environment."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class RetrieveSettings(BaseModel):
+    """Engines of the indexes, and how their lists become one ranking."""
+
+    model_config = ConfigDict(frozen=True)
+
+    lexical_engine: Literal["tantivy", "rank_bm25"] = Field(
+        "tantivy", description="BM25 engine; `rank_bm25` is the slow reference."
+    )
+    vector_engine: Literal["faiss_flat"] = Field("faiss_flat", description="Vector index; exact search.")
+    fusion: Literal["convex", "rrf"] = Field(
+        "convex", description="How vector and lexical lists are joined; see docs/decisions/0003-index-engines.md."
+    )
+    candidates: int = Field(100, ge=1, le=10_000, description="Candidates that each index hands to fusion.")
+    reranker_model: str = Field(
+        "", description="CrossEncoder by hub name or path; empty: results are not reranked."
+    )
+    rerank_candidates: int = Field(20, ge=1, le=500, description="Fused candidates that the reranker reads.")
+    credibility_weight: float = Field(
+        0.1, ge=0, le=1, description="How much credibility moves a score: credibility 0 and 1 are this far apart."
+    )
+    search_timeout_s: float = Field(
+        30.0, gt=0, description="Longest wait for a model during a search.", json_schema_extra={"unit": "s"}
+    )
