@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from ingest.catalogue import Catalogue, schema
 from ingest.clock import now
@@ -94,16 +94,6 @@ class Collections:
         with self._catalogue.read() as connection:
             count, size_bytes = connection.execute(totals).one()
             return CollectionSize(count, connection.execute(indexed).scalar_one(), size_bytes)
-
-    def remove_empty(self, collection: Collection) -> None:
-        """Delete the row of a collection whose documents are purged."""
-
-        def change(connection: Connection) -> None:
-            connection.execute(delete(schema.collections).where(schema.collections.c.pk == collection.pk))
-            connection.execute(delete(schema.generations).where(schema.generations.c.collection == collection.name))
-            connection.execute(delete(schema.index_change).where(schema.index_change.c.collection_pk == collection.pk))
-
-        self._catalogue.write(change)
 
 
 def load_collection(connection: Connection, name: str) -> Collection:

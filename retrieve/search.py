@@ -78,7 +78,7 @@ class Searcher:
         reranked = query.rerank and self._reranker is not None
         if reranked:
             with _timed(timings, "rerank"):
-                hits = self._rerank(query.text, hits)
+                hits = self._rerank(query.text, hits, depth=max(self._settings.rerank_candidates, query.top_k))
         hits = [replace(hit, rank=rank) for rank, hit in enumerate(_merge_neighbours(hits)[: query.top_k], start=1)]
         return Ranking(
             tuple(hits), generation.generation, snapshot.seq, self.reranker_name if reranked else None, vector_used, timings
@@ -124,16 +124,16 @@ class Searcher:
         hits = [_hit(rows[hit.chunk], hit, self._settings.credibility_weight) for hit in fused if hit.chunk in rows]
         return sorted(hits, key=lambda hit: -hit.score)
 
-    def _rerank(self, text: str, hits: list[Hit]) -> list[Hit]:
-        """The best candidates in the reranker's order, the others behind them as they were."""
+    def _rerank(self, text: str, hits: list[Hit], *, depth: int) -> list[Hit]:
+        """The best `depth` candidates in the reranker's order; what it did not read is left out."""
         assert self._reranker is not None
-        head, tail = hits[: self._settings.rerank_candidates], hits[self._settings.rerank_candidates :]
+        head = hits[:depth]
         scores = self._reranker.scores(text, [hit.text for hit in head], timeout_s=self._settings.search_timeout_s)
         scored = [
             replace(hit, score=float(score), scores=replace(hit.scores, rerank=float(score)))
             for hit, score in zip(head, scores, strict=True)
         ]
-        return sorted(scored, key=lambda hit: -hit.score) + tail
+        return sorted(scored, key=lambda hit: -hit.score)
 
 
 def _chunk_query(chunk_pks: Sequence[int]) -> Any:

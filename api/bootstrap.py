@@ -1,0 +1,198 @@
+"""The composition root: builds every part from the settings and hands them down. HTTP, CLI and tests call `open_service`."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+
+import api.schema
+import eval.schema  # noqa: F401 - both declare tables on the catalogue's MetaData
+from api.settings import SHIPPED_DATA, Settings
+from generate.answerer import Answerer
+from generate.answers import Answers, redact_answers
+from generate.assessment import AssessmentWeights, SentenceAssessor
+from generate.citations import CitationChecker, TermSupport
+from generate.extractive import ExtractiveGenerator
+from generate.policy import RefusalPolicy
+from ingest.blobs import BlobStore
+from ingest.catalogue import Catalogue
+from ingest.collections import Collection, Collections, CollectionSettings
+from ingest.deletion import Deletion, PurgeHandler
+from ingest.documents import Documents, Passwords
+from ingest.errors import InvalidInput
+from ingest.generations import GenerationSpec
+from ingest.jobs import JobRunner, Jobs
+from ingest.models import CrossEncoderScorer, Encoder, ModelRuntime, SentenceTransformerEncoder
+from ingest.owner import DataDirectory, Ownership
+from ingest.parsing import ParseLimits, ParserPool
+from ingest.pipeline import DocumentParser, IngestHandler
+from retrieve import ANALYSER, CrossEncoderReranker, Indexes, Reranker, Searcher
+
+DEFAULT_COLLECTION = "default"
+_JOB_WORKERS = 2
+
+
+class Encoders:
+    """The embedding models of the generations in use, each loaded once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._default = self._load(settings.embedding_model, settings.embedding_revision)
+        self._loaded: dict[str, Encoder] = {self._default.name: self._default}
+
+    @property
+    def default(self) -> Encoder:
+        return self._default
+
+    def named(self, name: str) -> Encoder:
+        """Raises `Unavailable` when the model cannot be loaded."""
+        if name not in self._loaded:
+            self._loaded[name] = self._load(name, None)
+        return self._loaded[name]
+
+    def of(self, spec: GenerationSpec) -> Encoder:
+        """The encoder that a generation was built with."""
+        return self.named(spec.embedder)
+
+    def _load(self, name: str, revision: str | None) -> Encoder:
+        s = self._settings
+        return SentenceTransformerEncoder(name, revision=revision, device=s.device, dtype=s.dtype, languages=s.embedding_languages)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Every part of a running service. Opened by `open_service`, which also closes them."""
+
+    settings: Settings
+    ownership: Ownership
+    catalogue: Catalogue
+    blobs: BlobStore
+    collections: Collections
+    documents: Documents
+    deletion: Deletion
+    jobs: Jobs
+    runner: JobRunner
+    runtime: ModelRuntime
+    encoders: Encoders
+    indexes: Indexes
+    searcher: Searcher
+    answers: Answers
+    answerer: Answerer
+
+    def put_collection(self, name: str, wanted: CollectionSettings) -> tuple[Collection, bool]:
+        """Create or change a collection; what the caller leaves out is the service's default. Errors as `Collections.put`."""
+        return self.collections.put(name, wanted, self._spec(wanted))
+
+    def _spec(self, wanted: CollectionSettings) -> GenerationSpec:
+        settings = self.settings
+        encoder = self.encoders.named(wanted.embedding_model) if wanted.embedding_model else self.encoders.default
+        tokens = settings.chunk_tokens if wanted.chunk_tokens is None else wanted.chunk_tokens
+        overlap = wanted.overlap_tokens
+        if overlap is None:
+            overlap = min(settings.overlap_tokens, tokens // 4)
+        if not 0 <= overlap <= tokens // 2:
+            raise InvalidInput(f"overlap_tokens is {overlap}; it must be at most half of chunk_tokens ({tokens})", code="invalid_chunking")
+        return GenerationSpec(
+            embedder=encoder.name,
+            embedder_revision=encoder.revision,
+            dimensions=encoder.dimensions,
+            chunk_tokens=tokens,
+            overlap_tokens=overlap,
+            analyser=ANALYSER,
+            index_kind=f"{settings.vector_engine}+{settings.lexical_engine}",
+        )
+
+
+@contextmanager
+def open_service(settings: Settings, *, parser: DocumentParser | None = None, encoders: Encoders | None = None) -> Iterator[Service]:
+    """Take the data directory, build every part, recover what a killed process left, and start working.
+
+    Raises `Conflict` (`data_directory_in_use`) when another process owns the directory. On exit everything is closed in reverse
+    order; work under way is put back into the queue.
+    """
+    with ExitStack() as stack:
+        ownership = stack.enter_context(DataDirectory(settings.data_dir).own())
+        catalogue = Catalogue(settings.data_dir / "catalogue.sqlite")
+        stack.callback(catalogue.close)
+        blobs = BlobStore(settings.data_dir / "blobs")
+        blobs.discard_incoming()
+        runtime = ModelRuntime(query_queue_max=settings.model_queue_max)
+        stack.callback(runtime.close)
+        encoders = encoders or Encoders(settings)
+        indexes = Indexes(catalogue, settings)
+        indexes.start()
+        stack.callback(indexes.close)
+        if parser is None:
+            pool = ParserPool(settings.parse_workers, _parse_limits(settings))
+            stack.callback(pool.close)
+            parser = pool
+        searcher = Searcher(
+            catalogue=catalogue, indexes=indexes, runtime=runtime, encoder_for=encoders.of,
+            reranker=_reranker(settings, runtime), settings=settings,
+        )
+        stack.callback(searcher.close)
+        passwords = Passwords()
+        jobs = Jobs(catalogue)
+        jobs.recover()
+        runner = JobRunner(
+            jobs,
+            {
+                "ingest": IngestHandler(
+                    catalogue=catalogue, blobs=blobs, parser=parser, runtime=runtime, encoder_for=encoders.of,
+                    progress=indexes, passwords=passwords, settings=settings,
+                ),
+                "purge": PurgeHandler(
+                    catalogue=catalogue, blobs=blobs, progress=indexes, forget=indexes.drop,
+                    redactors=[lambda connection, keys: {"answers_redacted": redact_answers(connection, keys)}],
+                ),
+            },
+            workers=_JOB_WORKERS,
+            lease_s=settings.job_lease_s,
+            owner=f"{socket.gethostname()}:{os.getpid()}",
+        )
+        answers = Answers(catalogue)
+        service = Service(
+            settings=settings, ownership=ownership, catalogue=catalogue, blobs=blobs, collections=Collections(catalogue),
+            documents=Documents(catalogue, blobs, passwords), deletion=Deletion(catalogue), jobs=jobs, runner=runner,
+            runtime=runtime, encoders=encoders, indexes=indexes, searcher=searcher, answers=answers,
+            answerer=_answerer(settings, catalogue, searcher, runtime, encoders, answers),
+        )
+        service.put_collection(DEFAULT_COLLECTION, CollectionSettings())
+        runner.start()
+        stack.callback(runner.close)
+        yield service
+
+
+def _answerer(
+    settings: Settings, catalogue: Catalogue, searcher: Searcher, runtime: ModelRuntime, encoders: Encoders, answers: Answers
+) -> Answerer:
+    weights = AssessmentWeights.load(SHIPPED_DATA / "models" / "extractive.json")
+    return Answerer(
+        searcher=searcher,
+        assessor=SentenceAssessor(runtime, encoders.of, weights, timeout_s=settings.search_timeout_s),
+        generator=ExtractiveGenerator(),
+        checker=CitationChecker(catalogue, TermSupport()),
+        policy=RefusalPolicy(catalogue, settings.answer_threshold),
+        answers=answers,
+        retrieve_settings=settings,
+        settings=settings,
+    )
+
+
+def _reranker(settings: Settings, runtime: ModelRuntime) -> Reranker | None:
+    if not settings.reranker_model:
+        return None
+    return CrossEncoderReranker(runtime, CrossEncoderScorer(settings.reranker_model, device=settings.device))
+
+
+def _parse_limits(settings: Settings) -> ParseLimits:
+    return replace(
+        ParseLimits(),
+        timeout_s=settings.parse_timeout_s,
+        memory_bytes=settings.parse_memory_bytes,
+        pages_max=settings.parse_pages_max,
+        decompressed_bytes_max=settings.parse_decompressed_max_bytes,
+    )

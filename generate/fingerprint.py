@@ -1,0 +1,33 @@
+"""One name for everything that an answer depends on besides the documents and the question."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from generate.answer import GeneratorInfo
+from generate.settings import GenerateSettings
+from ingest.generations import GenerationSpec
+from retrieve import RetrieveSettings
+
+
+def pipeline_fingerprint(
+    spec: GenerationSpec,
+    *,
+    retrieve: RetrieveSettings,
+    generate: GenerateSettings,
+    reranker: str | None,
+    generator: GeneratorInfo,
+) -> str:
+    """First 16 hex digits of the SHA-256 over generation, fusion, reranker, prompt, generator and policy.
+
+    Equal settings give equal fingerprints on every machine; a certificate belongs to one.
+    """
+    parts = {
+        "generation": spec.fingerprint,
+        "fusion": [retrieve.fusion, retrieve.candidates, retrieve.credibility_weight],
+        "reranker": [reranker, retrieve.rerank_candidates],
+        "generator": [generator.name, generator.model, generator.prompt],
+        "policy": [generate.answer_threshold, generate.ask_top_k],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
