@@ -1,13 +1,14 @@
-"""Builds extracted text block by block, so that every offset is a code point of the final text by construction.
+"""Builds extracted text block by block, so that every offset is a code point of the final text by
+construction.
 
-Parsers hand over cleaned or raw strings in reading order; nothing may change the text after it is appended. Knows no
-file format.
+Parsers hand over cleaned or raw strings in reading order; nothing may change the text after it is appended.
+Knows no file format.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -15,20 +16,21 @@ from ingest.parsing import failures
 from ingest.parsing.document import Attachment, Heading, Page, ParsedDocument, ParseLimits
 
 _NEWLINES = re.compile("\r\n?|[\v\f\x85\u2028\u2029]")
-# control characters, soft hyphen, byte order mark, noncharacters: no reader sees them, every search trips over them
+# control characters, soft hyphen, byte order mark, noncharacters: unseen, but every search trips over them
 _INVISIBLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\ufeff\ufffe\uffff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _TRAILING_BLANKS = re.compile("[ \t]+(?=\n)")
 
 
 def clean(text: str) -> str:
-    """Text without characters that cannot be stored or seen: newlines become `\\n`, lone surrogates U+FFFD."""
+    """Text without characters that cannot be stored or seen: newlines become `\\n`, surrogates U+FFFD."""
     return _SURROGATE.sub("\ufffd", _INVISIBLE.sub("", _NEWLINES.sub("\n", text)))
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One run of text. `level` 1-6 makes it a heading; a `tight` block stands on the line after the one before it.
+    """One run of text. `level` 1-6 makes it a heading; a `tight` block stands on the line after the one
+    before it.
 
     Blanks at line ends and around the text are dropped, except from an `as_is` block.
     """
@@ -40,7 +42,9 @@ class Block:
 
 
 def table_row(cells: Sequence[str]) -> str:
-    """The cells of one table row on one line, parted by ` | `; empty cells keep their place, trailing ones go."""
+    """The cells of one table row on one line, parted by ` | `; empty cells keep their place, trailing ones
+    go.
+    """
     flat = [" ".join(cell.split()) for cell in cells]
     while flat and not flat[-1]:
         flat.pop()
@@ -79,8 +83,8 @@ class TextBuilder:
     def add(self, block: Block) -> int | None:
         """Append a block after the separator it asks for; blank blocks are dropped.
 
-        Returns the code point at which the block begins, or None where it was blank. Raises `ExtractionFailed`
-        (`too_large`) above `text_chars_max`.
+        Returns the code point at which the block begins, or None where it was blank. Raises
+        `ExtractionFailed` (`too_large`) above `text_chars_max`.
         """
         text = clean(block.text)
         if not block.as_is:
@@ -96,13 +100,13 @@ class TextBuilder:
         self._append(text)
         return start
 
-    def extend(self, blocks: Sequence[Block]) -> None:
+    def extend(self, blocks: Iterable[Block]) -> None:
         """Append several blocks in order."""
         for block in blocks:
             self.add(block)
 
     def mark_heading(self, level: int, title: str, start: int) -> None:
-        """Note that a line already added is a heading; `start` is the code point at which that line begins."""
+        """Note that a line already added is a heading; `start` is the code point where that line begins."""
         self._headings.append(Heading(level, title, start))
 
     def build(

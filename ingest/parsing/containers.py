@@ -1,4 +1,6 @@
-"""Opens the zip and OLE containers of office files within limits. Declared sizes are checked and then not trusted."""
+"""Opens the zip and OLE containers of office files within limits. Declared sizes are checked and then not
+trusted.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,9 @@ class ZipContainer:
         if not data:
             return None
         if re.search(rb"<!DOCTYPE|<!ENTITY", data.replace(b"\0", b"")):
-            raise failures.broken(self._filename, f"{name} declares XML entities, which office files must not")
+            raise failures.broken(
+                self._filename, f"{name} declares XML entities, which office files must not"
+            )
         try:
             return ElementTree.fromstring(data)  # noqa: S314 - declarations are refused above
         except ElementTree.ParseError as error:
@@ -86,7 +90,9 @@ class ZipContainer:
             raise failures.encrypted_office(self._filename)
 
     def _has_encrypted_manifest(self) -> bool:
-        """OpenDocument lists how each member is encrypted; a protected EPUB has `encryption.xml` with other ciphers."""
+        """OpenDocument lists how each member is encrypted; a protected EPUB has `encryption.xml` with other
+        ciphers.
+        """
         return b"encryption-data" in self.read("META-INF/manifest.xml")
 
     def _chunks(self, name: str) -> Iterator[bytes]:
@@ -105,7 +111,7 @@ class ZipContainer:
 
 
 def refuse_encrypted_ole(source: SourceFile) -> None:
-    """Raise `password_required` for an encrypted DOCX, PPTX or XLSX: an OLE container around the real file."""
+    """Raise `password_required` for an encrypted DOCX, PPTX or XLSX: OLE around the real file."""
     if is_ole(source.path) and "EncryptedPackage".encode("utf-16-le") in source.path.read_bytes():
         raise failures.encrypted_office(source.filename)
 

@@ -1,4 +1,4 @@
-"""Reads the dates that documents state about themselves: ISO 8601, PDF (`D:20240131...`) and mail (RFC 5322)."""
+"""Reads the dates that documents state of themselves: ISO 8601, PDF (`D:20240131...`), mail (RFC 5322)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Reads Word documents: paragraphs, headings by style, lists with their numbers, tables, formulas, footnotes.
 
-Own code, because the library used for other office formats loses `&`, `<` and `>` from DOCX, and inline formulas.
-Headers, footers, comments and deleted text are left out; there are no pages, since a DOCX has none until it is set.
+Own code, because the library used for other office formats loses `&`, `<` and `>` from DOCX, and inline
+formulas. Headers, footers, comments and deleted text are left out; there are no pages, since a DOCX has none
+until it is set.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ingest.parsing.ooxml import attribute, child, local, value
 _SKIPPED = frozenset({"del", "moveFrom", "Fallback", "rt", "pPr", "rPr", "tblPr", "tcPr", "trPr", "sectPr"})
 _CHARACTERS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
 _STYLE_DEPTH_MAX = 20
+_SPAN_MAX = 100
 _FOOTNOTE_PARTS = ("footnotes", "endnotes")
 
 
@@ -84,15 +86,22 @@ class _Reader:
 
     def _table(self, table: Element) -> Iterator[Block]:
         self._in_list = False
-        rows = [
-            [list(self.blocks(cell)) for cell in _children(row, {"tc"})] for row in _children(table, {"tr"})
-        ]
+        rows = [self._cells(row) for row in _children(table, {"tr"})]
         if max(map(len, rows), default=0) == 1:  # a frame around paragraphs rather than a table
             for row in rows:
                 yield from (block for cell in row for block in cell)
             return
         for index, row in enumerate(rows):
             yield Block(table_row([" ".join(block.text for block in cell) for cell in row]), tight=index > 0)
+
+    def _cells(self, row: Element) -> list[list[Block]]:
+        """The blocks of each cell; a cell that spans several columns is followed by empty ones."""
+        cells: list[list[Block]] = []
+        for cell in _children(row, {"tc"}):
+            cells.append(list(self.blocks(cell)))
+            span = _number(value(cell, "tcPr", "gridSpan")) or 1
+            cells.extend([] for _ in range(min(span, _SPAN_MAX) - 1))
+        return cells
 
     def _style(self, paragraph: Element) -> _Style:
         style = self._styles.get(value(paragraph, "pPr", "pStyle") or "", _NO_STYLE)

@@ -1,4 +1,5 @@
-"""Turns the bytes of a text file into text: byte order mark, then what was declared, then UTF-8, then detection.
+"""Turns the bytes of a text file into text: byte order mark, then what was declared, then UTF-8, then
+detection.
 
 A wrong guess makes a document unfindable without any error, so each step only accepts what decodes.
 """
@@ -20,7 +21,13 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 # what web pages and mails mean when they say the name on the left (WHATWG Encoding Standard, section 4.2)
-_WIDER = {"iso8859-1": "cp1252", "ascii": "cp1252", "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932"}
+_WIDER = {
+    "iso8859-1": "cp1252",
+    "ascii": "cp1252",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "shift_jis": "cp932",
+}
 _LONE_HIGH_BYTE = re.compile(rb"(?<![\x80-\xff])[\x80-\xff](?![\x80-\xff])")
 _HIGH_BYTE = re.compile(rb"[\x80-\xff]")
 
@@ -35,16 +42,17 @@ class DecodedText:
 
 
 def decode(data: bytes, declared: str | None = None) -> DecodedText:
-    """Decode a whole file. `declared` is the charset that its header or markup names; unknown names are ignored.
+    """Decode a whole file. `declared` is the charset that its header or markup names; unknown names are
+    ignored.
 
     Never raises: bytes that fit nowhere become U+FFFD and count as damaged.
     """
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return _decoded(data, encoding)
-    for encoding in (_known(declared), "utf-8"):
-        if encoding is not None and _decodes(data, encoding):
-            return _decoded(data, encoding)
+    for candidate in (_known(declared), "utf-8"):
+        if candidate is not None and _decodes(data, candidate):
+            return _decoded(data, candidate)
     return _decoded(data, _guess(data))
 
 
@@ -94,7 +102,9 @@ def _guess(data: bytes) -> str:
 
 
 def _nearly_utf8(data: bytes) -> bool:
-    """UTF-8 with a few damaged places is still UTF-8: fewer than one in twenty of its non-ASCII characters is lost."""
+    """UTF-8 with a few damaged places is still UTF-8: fewer than one in twenty of its non-ASCII characters is
+    lost.
+    """
     text = data.decode("utf-8", errors="replace")
     foreign = sum(character > "\x7f" for character in text)
     return text.count("\ufffd") * 20 < foreign
@@ -103,9 +113,9 @@ def _nearly_utf8(data: bytes) -> bool:
 def _legacy(data: bytes) -> str:
     """The likeliest national encoding.
 
-    Detectors confuse the Latin code pages (the German of cp1252 also decodes as cp1250) and the two Cyrillic ones
-    (which swap upper and lower case), so two rules come first: a text whose only non-ASCII bytes stand alone is cp1252
-    if that is possible, and among candidates the one that gives mostly lower case wins.
+    Detectors confuse the Latin code pages (the German of cp1252 also decodes as cp1250) and the two Cyrillic
+    ones (which swap upper and lower case), so two rules come first: a text whose only non-ASCII bytes stand
+    alone is cp1252 if that is possible, and among candidates the one that gives mostly lower case wins.
     """
     sample = data[: data.rfind(b"\n", 0, SAMPLE_BYTES) + 1] if len(data) > SAMPLE_BYTES else data
     candidates = [match.encoding for match in from_bytes(sample or data[:SAMPLE_BYTES])]

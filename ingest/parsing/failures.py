@@ -8,7 +8,7 @@ from ingest.errors import ExtractionFailed
 def broken(filename: str, reason: str) -> ExtractionFailed:
     """The file is damaged, or is not what its name says; `reason` is a clause without a full stop."""
     return ExtractionFailed(
-        f"{filename} cannot be read: {reason}; open it in its own program, save it again and upload that copy",
+        f"{filename} cannot be read: {reason}; open it in its own program, save it again and upload the copy",
         code="broken_document",
     )
 
@@ -38,7 +38,8 @@ def password_required(filename: str) -> ExtractionFailed:
 def wrong_password(filename: str) -> ExtractionFailed:
     """A password was given and does not open the file."""
     return ExtractionFailed(
-        f"the password given for {filename} does not open it; check it and upload again", code="wrong_password"
+        f"the password given for {filename} does not open it; check it and upload again",
+        code="wrong_password",
     )
 
 
@@ -54,5 +55,6 @@ def encrypted_office(filename: str) -> ExtractionFailed:
 def too_large(filename: str, what: str, limit: int, unit: str) -> ExtractionFailed:
     """The file crosses one of the `ParseLimits`, for example `what` = "has more than", `unit` = "pages"."""
     return ExtractionFailed(
-        f"{filename} {what} {limit:,} {unit}; split it, or ask the operator to raise the limit", code="too_large"
+        f"{filename} {what} {limit:,} {unit}; split it, or ask the operator to raise the limit",
+        code="too_large",
     )

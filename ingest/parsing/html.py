@@ -1,7 +1,7 @@
 """Reads HTML with the standard library's event parser: any nesting, no escapes to undo, nothing fetched.
 
-Text is kept as a browser would show it without style sheets; links keep their text, pictures vanish. Table rows become
-one line each, unless the table is only there for the layout.
+Text is kept as a browser would show it without style sheets; links keep their text, pictures vanish. Table
+rows become one line each, unless the table is only there for the layout.
 """
 
 from __future__ import annotations
@@ -18,13 +18,17 @@ from ingest.parsing.blocks import Block, TextBuilder, clean, table_row
 from ingest.parsing.document import ParsedDocument, ParseLimits, SourceFile
 from ingest.parsing.encodings import decode
 
-_CHARSET = re.compile(rb"<(?:meta[^>]*?charset\s*=|\?xml[^>]*?encoding\s*=)\s*[\"']?([\w.:-]+)", re.IGNORECASE)
+_CHARSET = re.compile(
+    rb"<(?:meta[^>]*?charset\s*=|\?xml[^>]*?encoding\s*=)\s*[\"']?([\w.:-]+)", re.IGNORECASE
+)
 _CHARSET_BYTES = 4096
 _SKIPPED = frozenset({"script", "style", "template", "noscript", "svg", "math", "iframe", "object"})
 _BLOCKS = frozenset(
-    "address article aside blockquote body caption center dd details dialog dir div dl dt fieldset figcaption figure"
-    " footer form header hgroup hr html legend li main menu nav ol option p pre section summary table tbody td tfoot"
-    " th thead title tr ul h1 h2 h3 h4 h5 h6".split()
+    """
+    address article aside blockquote body caption center dd details dialog dir div dl dt fieldset figcaption
+    figure footer form header hgroup hr html legend li main menu nav ol option p pre section summary table
+    tbody td tfoot th thead title tr ul h1 h2 h3 h4 h5 h6
+    """.split()  # noqa: SIM905 - a list of 52 strings reads worse
 )
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _BLANKS = re.compile("[ \t\n\r\f]+")
@@ -34,6 +38,7 @@ _DATE_NAMES = (
 )  # fmt: skip
 TABLE_DEPTH_MAX = 30
 _LAYOUT_CELL_CHARS = 600
+_SPAN_MAX = 50
 
 
 class HtmlParser:
@@ -88,6 +93,7 @@ class _Frame:
     kind: Literal["page", "table", "row", "cell"]
     blocks: list[Block] = field(default_factory=list)
     cells: list[list[Block]] = field(default_factory=list)
+    span: int = 1
 
 
 class _Reader(HTMLParser):
@@ -155,7 +161,7 @@ class _Reader(HTMLParser):
         elif tag == "pre":
             self._preformatted += 1
         elif tag in ("ul", "ol", "menu", "dir"):
-            self._lists.append(_first_number(attrs) if tag == "ol" else None)
+            self._lists.append(_number(attrs.get("start"), 10**6) if tag == "ol" else None)
         elif tag == "li":
             self._marker = self._next_marker()
         elif tag == "table":
@@ -167,7 +173,7 @@ class _Reader(HTMLParser):
         elif tag in ("td", "th"):
             self._close_frames("cell")
             if self._frames[-1].kind == "row":
-                self._frames.append(_Frame("cell"))
+                self._frames.append(_Frame("cell", span=_number(attrs.get("colspan"), _SPAN_MAX)))
 
     def _close_block(self, tag: str) -> None:
         if tag in _HEADINGS:
@@ -234,6 +240,7 @@ class _Reader(HTMLParser):
         parent = self._frames[-1]
         if frame.kind == "cell":
             parent.cells.append(frame.blocks)
+            parent.cells.extend([] for _ in range(frame.span - 1))  # keeps later columns below their headers
         elif frame.kind == "row":
             parent.blocks.extend(_row_blocks(frame.cells, tight=bool(parent.blocks)))
         else:
@@ -247,7 +254,9 @@ class _Reader(HTMLParser):
             text = "\n".join(line for line in (one.strip(" ") for one in text.split("\n")) if line)
         if not text.strip():
             return
-        self._sink().append(Block(self._marker + text, self._level, tight=bool(self._marker) and not self._first()))
+        self._sink().append(
+            Block(self._marker + text, self._level, tight=bool(self._marker) and not self._first())
+        )
         self._marker = ""
 
     def _first(self) -> bool:
@@ -262,13 +271,17 @@ class _Reader(HTMLParser):
 def _row_blocks(cells: list[list[Block]], *, tight: bool) -> list[Block]:
     """A data row on one line; the cells of a layout row one after the other."""
     blocks = [block for cell in cells for block in cell]
-    crowded = any(len(cell) > 1 for cell in cells) and sum(len(block.text) for block in blocks) > _LAYOUT_CELL_CHARS
+    crowded = (
+        any(len(cell) > 1 for cell in cells) and sum(len(block.text) for block in blocks) > _LAYOUT_CELL_CHARS
+    )
     if crowded or len(cells) == 1 or any(block.level for block in blocks):
         return blocks
     line = table_row([" ".join(clean(block.text) for block in cell) for cell in cells])
     return [Block(line, tight=tight)] if line.strip(" |") else []
 
 
-def _first_number(attrs: dict[str, str | None]) -> int:
-    start = attrs.get("start") or ""
-    return int(start) if re.fullmatch(r"\d{1,6}", start) else 1
+def _number(attribute: str | None, greatest: int) -> int:
+    """A count written in the markup, 1 where it is missing or no number."""
+    return (
+        min(int(attribute), greatest) if re.fullmatch(r"[1-9]\d{0,8}", attribute or "") and attribute else 1
+    )

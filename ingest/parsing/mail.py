@@ -1,4 +1,6 @@
-"""Reads mails (`.eml`): the headers a reader looks for, the body, and the attached files as files of their own."""
+"""Reads mails (`.eml`): the headers a reader looks for, the body, and the attached files as files of their
+own.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import email
 import email.policy
 from collections.abc import Iterator
 from email.errors import MessageError
-from email.message import EmailMessage
+from email.message import EmailMessage, MIMEPart
 
 from ingest.parsing import dates, failures
 from ingest.parsing.blocks import Block, TextBuilder, clean
@@ -56,7 +58,12 @@ def _header(message: EmailMessage, name: str) -> str:
     """A header with its encoded words decoded, on one line; empty where it is missing or cannot be read."""
     try:
         value = message.get(name)
-    except (ValueError, IndexError, AttributeError, KeyError):  # what the header parser raises on hostile headers
+    except (
+        ValueError,
+        IndexError,
+        AttributeError,
+        KeyError,
+    ):  # what the header parser raises on hostile headers
         return ""
     return " ".join(clean(str(value)).split()) if value else ""
 
@@ -84,7 +91,7 @@ def _attachments(message: EmailMessage) -> Iterator[Attachment]:
             yield Attachment(name, part.get_content_type(), _content(part))
 
 
-def _content(part: EmailMessage) -> bytes:
+def _content(part: MIMEPart) -> bytes:
     """The decoded bytes of a part; of an attached mail, that mail."""
     payload = part.get_payload(decode=True)
     if isinstance(payload, bytes):

@@ -1,4 +1,6 @@
-"""Names the kind of a file from its first bytes, its name and what the caller declared, in this order of trust."""
+"""Names the kind of a file from its first bytes, its name and what the caller declared, in this order of
+trust.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +34,11 @@ HEAD_BYTES: Final = 8192
 
 _BY_EXTENSION: Final = {
     ".pdf": PDF, ".docx": DOCX, ".docm": DOCX, ".pptx": PPTX, ".pptm": PPTX, ".xlsx": XLSX, ".xlsm": XLSX,
-    ".xls": XLS, ".doc": DOC, ".odt": ODT, ".epub": EPUB, ".rtf": RTF, ".html": HTML, ".htm": HTML, ".xhtml": HTML,
+    ".xls": XLS, ".doc": DOC, ".odt": ODT, ".epub": EPUB, ".rtf": RTF, ".html": HTML, ".htm": HTML,
+    ".xhtml": HTML,
     ".md": MARKDOWN, ".mdx": MARKDOWN, ".markdown": MARKDOWN, ".txt": PLAIN, ".text": PLAIN, ".log": PLAIN,
-    ".csv": CSV, ".tsv": TSV, ".eml": EML, ".msg": MSG, ".jsonl": CORPUS_JSONL, ".jsonl.gz": CORPUS_JSONL_GZIP,
+    ".csv": CSV, ".tsv": TSV, ".eml": EML, ".msg": MSG, ".jsonl": CORPUS_JSONL,
+    ".jsonl.gz": CORPUS_JSONL_GZIP,
 }  # fmt: skip
 _ALIASES: Final = {
     "application/xhtml+xml": HTML, "text/rtf": RTF, "text/x-markdown": MARKDOWN, "application/csv": CSV,
@@ -58,9 +62,9 @@ _CONTROL: Final = bytes({*range(32), 127} - set(b"\t\n\r\f\x1b"))
 def detect_media_type(filename: str, declared: str | None, head: bytes) -> str:
     """The media type under which to parse a file.
 
-    `head` is the beginning of the file, at best `HEAD_BYTES` of it; it may be empty. Bytes that prove a kind (a PDF
-    named `.txt`) win over the name, and the name wins over `declared`. Raises `UnsupportedMediaType` for kinds that
-    no parser reads and for binary data that claims to be text.
+    `head` is the beginning of the file, at best `HEAD_BYTES` of it; it may be empty. Bytes that prove a kind
+    (a PDF named `.txt`) win over the name, and the name wins over `declared`. Raises `UnsupportedMediaType`
+    for kinds that no parser reads and for binary data that claims to be text.
     """
     named = _by_extension(filename) or _by_declaration(declared)
     found = _by_magic(head, named)

@@ -14,8 +14,8 @@ from xml.etree.ElementTree import Element
 from ingest.parsing.ooxml import attribute, child, local, value
 
 _ROMAN = (
-    (1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl"), (10, "x"),
-    (9, "ix"), (5, "v"), (4, "iv"), (1, "i"),
+    (1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl"),
+    (10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i"),
 )  # fmt: skip
 _CHINESE_DIGITS = "零一二三四五六七八九"
 _REFERENCE = re.compile(r"%(\d)")
@@ -29,7 +29,9 @@ class _Level:
 
 
 class Numbering:
-    """Counts the paragraphs of one document in order. Built from `numbering.xml`, or None where there is none."""
+    """Counts the paragraphs of one document in order. Built from `numbering.xml`, or None where there is
+    none.
+    """
 
     def __init__(self, root: Element | None) -> None:
         self._levels: dict[str, dict[int, _Level]] = {}
@@ -42,7 +44,9 @@ class Numbering:
                 self._lists[attribute(element, "numId") or ""] = value(element, "abstractNumId") or ""
 
     def label(self, list_id: str, depth: int) -> str:
-        """The number of the next paragraph of a list at `depth` (from 0), for example `2.1`; `-` for a bullet."""
+        """The number of the next paragraph of a list at `depth` (from 0), for example `2.1`; `-` for a
+        bullet.
+        """
         abstract = self._lists.get(list_id, "")
         levels = self._levels.get(abstract, {})
         level = levels.get(depth)

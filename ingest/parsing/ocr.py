@@ -40,8 +40,8 @@ def find_tesseract() -> str | None:
 def recognise(image: GreyImage, tesseract: str) -> str:
     """The text of a page in reading order; empty where nothing was recognised or the program failed.
 
-    Takes 1-5 seconds per page at `DPI`. Automatic page segmentation with orientation (`--psm 1`) needs the `osd` data
-    that Debian installs with the program.
+    Takes 1-5 seconds per page at `DPI`. Automatic page segmentation with orientation (`--psm 1`) needs the
+    `osd` data that Debian installs with the program.
     """
     command = [tesseract, "-", "-", "-l", _languages(tesseract), "--psm", "1", "--dpi", str(DPI)]
     header = f"P5 {image.width} {image.height} 255\n".encode()
@@ -61,7 +61,8 @@ def recognise(image: GreyImage, tesseract: str) -> str:
 @functools.cache
 def _languages(tesseract: str) -> str:
     """English and simplified Chinese as far as they are installed, else whatever is."""
-    listing = subprocess.run([tesseract, "--list-langs"], capture_output=True, text=True, check=False)  # noqa: S603
+    command = [tesseract, "--list-langs"]
+    listing = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     installed = [line.strip() for line in listing.stdout.splitlines()[1:] if line.strip() not in ("", "osd")]
     return "+".join([name for name in _PREFERRED_LANGUAGES if name in installed] or installed or ["eng"])
 

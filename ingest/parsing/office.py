@@ -1,7 +1,8 @@
 """Reads XLSX, XLS, DOC, MSG, EPUB, RTF and ODT with kreuzberg, without OCR, cache or network.
 
-Its document tree is rendered here instead of its Markdown: Markdown would need its escapes undone by guessing, and
-its page offsets drift. kreuzberg's 4.x line ends in 2026; nothing outside of this file knows it.
+Its document tree is rendered here instead of its Markdown: Markdown would need its escapes undone by
+guessing, and its page offsets drift. kreuzberg's 4.x line ends in 2026; nothing outside of this file knows
+it.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class OfficeParser:
     name = "kreuzberg"
 
     def parse(self, source: SourceFile, limits: ParseLimits) -> ParsedDocument:
-        """See `Parser`. Encrypted files raise `password_required` even with a password: no key is ever tried."""
+        """See `Parser`. Encrypted files raise `password_required` even with a password: none is tried."""
         _check_container(source, limits)
         result = _extract(source)
         builder = TextBuilder(source.filename, limits)
@@ -50,7 +51,9 @@ class OfficeParser:
 
 
 def _check_container(source: SourceFile, limits: ParseLimits) -> None:
-    """Refuse what kreuzberg would misread: encryption, archives over the limit, files that are something else."""
+    """Refuse what kreuzberg would misread: encryption, archives over the limit, files that are something
+    else.
+    """
     refuse_encrypted_ole(source)
     with source.path.open("rb") as file:
         head = file.read(8)
@@ -66,7 +69,7 @@ def _extract(source: SourceFile) -> Any:
         use_cache=False,
         output_format="plain",
         enable_quality_processing=False,
-        disable_ocr=True,
+        disable_ocr=True,  # type: ignore[call-arg] # missing from the stub of 4.10
         include_document_structure=True,
         concurrency=kreuzberg.ConcurrencyConfig(max_threads=1),
     )

@@ -27,7 +27,7 @@ def local(tag: object) -> str:
 
 
 def attribute(element: Element, name: str) -> str | None:
-    """An attribute by its local name, whichever of the two namespaces (transitional, strict) the file uses."""
+    """An attribute by its local name, whichever namespace (transitional or strict) the file uses."""
     return next((value for key, value in element.attrib.items() if local(key) == name), None)
 
 
@@ -47,13 +47,19 @@ def value(element: Element | None, *path: str) -> str | None:
 
 
 def relationships(container: ZipContainer, part: str) -> dict[str, tuple[str, str]]:
-    """For each relationship id of a part: its kind (last word of its type) and the name of the part it points to."""
+    """For each relationship id of a part: its kind (last word of its type) and the name of the part it points
+    to.
+    """
     folder, name = posixpath.split(part)
     root = container.read_xml(posixpath.join(folder, "_rels", f"{name}.rels"))
     found = {}
     for one in root if root is not None else ():
         target = one.get("Target", "")
-        path = target.lstrip("/") if target.startswith("/") else posixpath.normpath(posixpath.join(folder, target))
+        path = (
+            target.lstrip("/")
+            if target.startswith("/")
+            else posixpath.normpath(posixpath.join(folder, target))
+        )
         found[one.get("Id", "")] = (one.get("Type", "").rpartition("/")[2], path)
     return found
 

@@ -34,12 +34,16 @@ class PageText:
 
 
 class PdfParser:
-    """Text of each page in PDFium's order with exact page spans; headings come from the bookmarks that can be found."""
+    """Text of each page in PDFium's order with exact page spans; headings come from the bookmarks that can be
+    found.
+    """
 
     name = "pdfium"
 
     def parse(self, source: SourceFile, limits: ParseLimits) -> ParsedDocument:
-        """See `Parser`. Also raises `ExtractionFailed` with `no_text_layer` for scans that cannot be recognised."""
+        """See `Parser`. Also raises `ExtractionFailed` with `no_text_layer` for scans that cannot be
+        recognised.
+        """
         document = _open(source)
         try:
             return self._read(document, source, limits)
@@ -64,7 +68,9 @@ class PdfParser:
         return builder.build(
             parser=self.name,
             title=_title(document),
-            document_date=dates.parse_date(_metadata(document, "ModDate") or _metadata(document, "CreationDate")),
+            document_date=dates.parse_date(
+                _metadata(document, "ModDate") or _metadata(document, "CreationDate")
+            ),
             quality=_mean_quality(pages),
         )
 
@@ -100,12 +106,14 @@ def _read_page(document: pdfium.PdfDocument, index: int, tesseract: str | None) 
 def _native_text(page: pdfium.PdfPage) -> tuple[str, float]:
     """The page's own text, cleaned, and the share of its characters that have no meaning as Unicode.
 
-    Text outside of the page is left out (`get_text_range` would include it). U+0002 stands for a hyphen at the end of
-    a line whose word PDFium has already joined.
+    Text outside of the page is left out (`get_text_range` would include it). U+0002 stands for a hyphen at
+    the end of a line whose word PDFium has already joined.
     """
     textpage = page.get_textpage()
     raw = textpage.get_text_bounded()
-    unmapped = sum(pdfium_c.FPDFText_HasUnicodeMapError(textpage, i) == 1 for i in range(textpage.count_chars()))
+    unmapped = sum(
+        pdfium_c.FPDFText_HasUnicodeMapError(textpage, i) == 1 for i in range(textpage.count_chars())
+    )
     garbled = min(1.0, (unmapped + len(_CONTROL.findall(raw))) / max(1, len(raw)))
     text = clean(raw).strip()
     return (cjk.close_gaps(text) if cjk.is_spaced_out(text) else text), garbled
@@ -128,7 +136,7 @@ def _require_text(filename: str, pages: list[PageText], tesseract: str | None) -
         reason = (
             "OCR recognised nothing on them"
             if tesseract
-            else "OCR is not installed here; ask the operator to install tesseract, or upload a version with text"
+            else "OCR is not installed here; ask the operator to install tesseract, or upload a copy with text"
         )
         raise failures.no_text_layer(filename, reason)
     if any(page.quality == 0 for page in pages):
@@ -174,7 +182,9 @@ def _bookmark_target(bookmark: Any) -> tuple[str, int | None]:
 
 
 def _find_line(text: str, title: str) -> int | None:
-    """Where the first line begins that reads `title`, with or without a number before it; None if there is none."""
+    """Where the first line begins that reads `title`, with or without a number before it; None if there is
+    none.
+    """
     start = 0
     for line in text.split("\n"):
         plain = " ".join(line.split())

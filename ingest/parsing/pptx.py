@@ -1,6 +1,8 @@
-"""Reads presentations slide by slide: titles, text of all shapes, tables, charts, diagrams and the speaker's notes.
+"""Reads presentations slide by slide: titles, text of all shapes, tables, charts, diagrams and the speaker's
+notes.
 
-Own code, because the library used for other office formats puts blanks inside of words where their look changes.
+Own code, because the library used for other office formats puts blanks inside of words where their look
+changes.
 """
 
 from __future__ import annotations

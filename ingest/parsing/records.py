@@ -1,7 +1,7 @@
 """Renders the rows of spreadsheets and CSV files so that each line can be read and quoted without the rest.
 
-A row becomes `Name: value; Other name: value`. The header row itself is kept as a line too, so no cell is lost even
-where the guess about headers is wrong.
+A row becomes `Name: value; Other name: value`. The header row itself is kept as a line too, so no cell is
+lost even where the guess about headers is wrong.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ Row = Sequence[str]
 
 
 def record_lines(rows: Sequence[Row]) -> Iterator[str]:
-    """Lines of text for a sheet. Blank rows part it into tables; each may start with title lines and a header row.
+    """Lines of text for a sheet. Blank rows part it into tables; each may start with title lines and a header
+    row.
 
     A table without a header row of its own goes on under the header of the table before it.
     """

@@ -32,11 +32,13 @@ _PARSERS: Final = {
 def parser_for(media_type: str) -> Parser:
     """A parser for one of the media types that `detect_media_type` gives.
 
-    Raises `ExtractionFailed` (`unsupported_media_type`) for others, among them corpora, which are expanded elsewhere.
+    Raises `ExtractionFailed` (`unsupported_media_type`) for others, among them corpora, which are expanded
+    elsewhere.
     """
     if media_type not in _PARSERS:
         raise ExtractionFailed(
-            f"no parser reads {media_type}; readable are {', '.join(sorted(_PARSERS))}", code="unsupported_media_type"
+            f"no parser reads {media_type}; readable are {', '.join(sorted(_PARSERS))}",
+            code="unsupported_media_type",
         )
     module, _, name = _PARSERS[media_type].partition(":")
     parser: Parser = getattr(importlib.import_module(f"ingest.parsing.{module}"), name)()

@@ -1,4 +1,6 @@
-"""Reads plain text, Markdown and character-separated values. The text of a file is kept as its author wrote it."""
+"""Reads plain text, Markdown and character-separated values. The text of a file is kept as its author wrote
+it.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ class PlainTextParser:
 
 
 class MarkdownParser:
-    """Reads Markdown and MDX as text; marks headings outside of code; front matter stays and gives title and date."""
+    """Reads Markdown and MDX as text; marks headings outside of code; front matter stays and gives title and
+    date.
+    """
 
     name = "markdown"
 
@@ -61,7 +65,9 @@ class MarkdownParser:
 
 
 class CsvParser:
-    """Reads comma-, semicolon-, tab- and bar-separated values; each row becomes a line that names its columns."""
+    """Reads comma-, semicolon-, tab- and bar-separated values; each row becomes a line that names its
+    columns.
+    """
 
     name = "csv"
 
@@ -76,7 +82,9 @@ class CsvParser:
 
 
 def markdown_headings(text: str) -> Iterator[tuple[int, str, int]]:
-    """Level, title and starting code point of each heading of a Markdown text, outside of code and front matter."""
+    """Level, title and starting code point of each heading of a Markdown text, outside of code and front
+    matter.
+    """
     front = _FRONT_MATTER.match(text)
     start = front.end() if front else 0
     fence = ""
@@ -84,7 +92,9 @@ def markdown_headings(text: str) -> Iterator[tuple[int, str, int]]:
     for line in text[start:].splitlines(keepends=True):
         mark = _FENCE.match(line)
         if fence:
-            fence = "" if mark and line.strip().startswith(fence) and not line.strip().strip(fence[0]) else fence
+            fence = (
+                "" if mark and line.strip().startswith(fence) and not line.strip().strip(fence[0]) else fence
+            )
         elif mark:
             fence = mark[1]
         elif found := _ATX.match(line.rstrip("\n")):
@@ -96,7 +106,9 @@ def markdown_headings(text: str) -> Iterator[tuple[int, str, int]]:
 
 
 def read_rows(text: str, delimiter: str | None = None) -> list[Row]:
-    """All rows of a character-separated text; without a `delimiter` the one that gives the steadiest width is used."""
+    """All rows of a character-separated text; without a `delimiter` the one that gives the steadiest width is
+    used.
+    """
     csv.field_size_limit(sys.maxsize)
     delimiter = delimiter or _steadiest_delimiter(text)
     rows: list[Row] = list(csv.reader(text.splitlines(keepends=True), delimiter=delimiter))
@@ -124,7 +136,7 @@ def _read(source: SourceFile, limits: ParseLimits) -> DecodedText:
 
 
 def _front_matter(text: str) -> dict[str, str]:
-    """The simple `name: value` lines of the front matter; nested values are none of this parser's business."""
+    """The simple `name: value` lines of the front matter; nested values are left alone."""
     found = _FRONT_MATTER.match(text)
     lines = found[1].splitlines() if found else []
     pairs = (line.partition(":") for line in lines if line[:1].strip() and ":" in line)
@@ -132,4 +144,6 @@ def _front_matter(text: str) -> dict[str, str]:
 
 
 def _matter_date(matter: dict[str, str]) -> date | None:
-    return next((found for name in _FRONT_MATTER_DATES if (found := dates.parse_date(matter.get(name)))), None)
+    return next(
+        (found for name in _FRONT_MATTER_DATES if (found := dates.parse_date(matter.get(name)))), None
+    )
