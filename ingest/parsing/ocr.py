@@ -1,0 +1,73 @@
+"""Recognises the text of one rendered page with the Tesseract program, where it is installed.
+
+Knows no PDF: it takes grey pixels. Nothing is written to disk.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import shutil
+import signal
+import subprocess
+from dataclasses import dataclass
+
+from ingest.parsing.cjk import close_gaps
+
+DPI = 300
+OCR_QUALITY = 0.7
+"""Quality given to recognised text: readable, with wrong characters here and there."""
+
+_PREFERRED_LANGUAGES = ("eng", "chi_sim")
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class GreyImage:
+    """8-bit grey pixels, row after row without padding: `len(pixels) == width * height`."""
+
+    width: int
+    height: int
+    pixels: bytes
+
+
+def find_tesseract() -> str | None:
+    """Path of the Tesseract program, or None where it is not installed."""
+    return shutil.which("tesseract")
+
+
+def recognise(image: GreyImage, tesseract: str) -> str:
+    """The text of a page in reading order; empty where nothing was recognised or the program failed.
+
+    Takes 1-5 seconds per page at `DPI`. Automatic page segmentation with orientation (`--psm 1`) needs the
+    `osd` data that Debian installs with the program.
+    """
+    command = [tesseract, "-", "-", "-l", _languages(tesseract), "--psm", "1", "--dpi", str(DPI)]
+    header = f"P5 {image.width} {image.height} 255\n".encode()
+    done = subprocess.run(  # noqa: S603 - no shell, no part of the command comes from the document
+        command,
+        input=header + image.pixels,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "OMP_THREAD_LIMIT": "1"},  # more threads make one page slower, not faster
+        preexec_fn=_die_with_parent,
+        check=False,
+    )
+    text = done.stdout.decode("utf-8", errors="replace").replace("\f", "") if done.returncode == 0 else ""
+    return close_gaps(text).strip()
+
+
+@functools.cache
+def _languages(tesseract: str) -> str:
+    """English and simplified Chinese as far as they are installed, else whatever is."""
+    command = [tesseract, "--list-langs"]
+    listing = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    installed = [line.strip() for line in listing.stdout.splitlines()[1:] if line.strip() not in ("", "osd")]
+    return "+".join([name for name in _PREFERRED_LANGUAGES if name in installed] or installed or ["eng"])
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() == 1:
+        os._exit(1)

@@ -1,0 +1,269 @@
+"""Runs parsers in processes of their own, so that a hostile document costs its own job and nothing else.
+
+Time is kept here, in the service: a process that is late is killed with everything it started, and replaced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO
+
+from ingest.errors import ExtractionFailed, Unavailable
+from ingest.parsing import wire
+from ingest.parsing.document import ParsedDocument, ParseLimits, SourceFile
+
+DOCUMENTS_PER_WORKER = 200
+START_TIMEOUT_S = 60.0
+_CHUNK_BYTES = 1 << 20
+_MEMORY_SPARE = 2  # an answer is no larger than this many times the worker's whole memory
+_INHERITED = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TESSDATA_PREFIX", "TMPDIR", "VIRTUAL_ENV")
+_WORKER = (sys.executable, "-m", "ingest.parsing.worker")
+
+
+class _WorkerGoneError(Exception):
+    """The process ended, or sent something that is no answer; `status` is its exit status if it has one."""
+
+    def __init__(self, status: int | None) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class _LateError(Exception):
+    """The process did not answer in time."""
+
+
+class ParserPool:
+    """At most `workers` parser processes, started when needed and kept for the next documents.
+
+    `parse` may be called from any number of threads; calls beyond `workers` wait for their turn, and their
+    time only starts then. `command` replaces the program of the workers, for tests.
+    """
+
+    def __init__(
+        self, workers: int, limits: ParseLimits | None = None, *, command: Sequence[str] = _WORKER
+    ) -> None:
+        self._limits = limits or ParseLimits()
+        self._command = tuple(command)
+        self._slots = threading.BoundedSemaphore(workers)
+        self._lock = threading.Lock()
+        self._idle: list[_Worker] = []
+        self._busy: set[_Worker] = set()
+        self._closed = False
+        # The kernel kills a worker when the *thread* that started it ends, so one lasting thread starts all.
+        self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="parser-starter")
+
+    def __enter__(self) -> ParserPool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def parse(self, source: SourceFile, limits: ParseLimits | None = None) -> ParsedDocument:
+        """Parse one file in a process of its own.
+
+        Limits may be tighter than the pool's for one document; memory cannot be looser. Raises
+        `ExtractionFailed` with the parser's code, `parser_timeout` or `parser_crashed`, and `Unavailable`
+        from a closed pool or where no process can be started.
+        """
+        limits = limits or self._limits
+        with self._slots:
+            answer = self._ask(source, limits)
+        try:
+            return wire.read_answer(answer, limits)
+        except wire.GarbledMessageError as error:
+            raise _crashed(source, "it sent a garbled answer") from error
+
+    def close(self) -> None:
+        """End all processes, also those at work; waits until they are gone."""
+        with self._lock:
+            self._closed = True
+            workers = [*self._idle, *self._busy]
+            self._idle.clear()
+        for worker in workers:
+            worker.kill()
+        self._starter.shutdown()
+
+    def _ask(self, source: SourceFile, limits: ParseLimits) -> wire.Message:
+        worker = self._take()
+        healthy = False
+        try:
+            answer = worker.ask(wire.pack(wire.request(source, limits)), limits.timeout_s)
+            healthy = True
+        except _LateError as error:
+            raise ExtractionFailed(
+                f"{source.filename} was not read within {limits.timeout_s:g} seconds;"
+                " split it, or ask the operator to raise the limit",
+                code="parser_timeout",
+            ) from error
+        except _WorkerGoneError as error:
+            raise _crashed(source, _describe(error.status)) from error
+        finally:
+            self._give_back(worker, healthy)
+        return answer
+
+    def _take(self) -> _Worker:
+        """An idle worker that is alive and has been asked nothing yet, or a new one."""
+        while True:
+            with self._lock:
+                if self._closed:
+                    raise Unavailable("the parser pool is closed")
+                worker = self._idle.pop() if self._idle else None
+                if worker is not None:
+                    self._busy.add(worker)
+            if worker is None:
+                return self._start()
+            if worker.is_alive():
+                return worker
+            self._give_back(worker, healthy=False)
+
+    def _start(self) -> _Worker:
+        try:
+            worker = self._starter.submit(_Worker, self._command, self._limits.memory_bytes).result()
+        except (OSError, RuntimeError, _WorkerGoneError, _LateError) as error:
+            raise Unavailable(f"no parser process can be started: {type(error).__name__} {error}") from error
+        with self._lock:
+            self._busy.add(worker)
+            closed = self._closed
+        if closed:
+            self._give_back(worker, healthy=False)
+            raise Unavailable("the parser pool is closed")
+        return worker
+
+    def _give_back(self, worker: _Worker, healthy: bool) -> None:
+        with self._lock:
+            self._busy.discard(worker)
+            keep = healthy and not self._closed and worker.documents < DOCUMENTS_PER_WORKER
+            if keep:
+                self._idle.append(worker)
+        if not keep:
+            worker.kill()
+
+
+class _Worker:
+    """One parser process and the pipes to it. Used by one thread at a time, but `kill` may come from any."""
+
+    def __init__(self, command: Sequence[str], memory_bytes: int) -> None:
+        self.documents = 0
+        self._answer_bytes_max = memory_bytes * _MEMORY_SPARE
+        self._lock = threading.Lock()
+        self._process = subprocess.Popen(  # noqa: S603 - our own program, no shell
+            [*command, "--memory-bytes", str(memory_bytes), "--parent", str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_environment(),
+            cwd=tempfile.gettempdir(),
+            start_new_session=True,
+        )
+        try:
+            if self._receive(time.monotonic() + START_TIMEOUT_S) != wire.READY:
+                raise _WorkerGoneError(None)
+        except (_LateError, _WorkerGoneError):
+            self.kill()
+            raise
+
+    def is_alive(self) -> bool:
+        """The process has not ended yet."""
+        return self._process.poll() is None
+
+    def ask(self, request: bytes, timeout_s: float) -> wire.Message:
+        """Send a request and wait for its answer. Raises `_LateError` or `_WorkerGoneError`."""
+        self.documents += 1
+        deadline = time.monotonic() + timeout_s
+        try:
+            self._stdin.write(request)  # a few hundred bytes: fits into the pipe whatever the process does
+            self._stdin.flush()
+        except (OSError, ValueError) as error:
+            raise _WorkerGoneError(self._status()) from error
+        return self._receive(deadline)
+
+    def kill(self) -> None:
+        """End the process and everything it started, and free its pipes. May be called more than once."""
+        with self._lock:
+            if self._process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    with contextlib.suppress(OSError):
+                        pipe.close()
+
+    @property
+    def _stdin(self) -> IO[bytes]:
+        assert self._process.stdin is not None  # noqa: S101 - started with a pipe
+        return self._process.stdin
+
+    def _receive(self, deadline: float) -> wire.Message:
+        head = self._read(wire.LENGTH.size, deadline)
+        length: int = wire.LENGTH.unpack(head)[0]
+        if length > self._answer_bytes_max:
+            raise _WorkerGoneError(None)
+        try:
+            return wire.unpack(self._read(length, deadline))
+        except wire.GarbledMessageError as error:
+            raise _WorkerGoneError(None) from error
+
+    def _read(self, length: int, deadline: float) -> bytes:
+        assert self._process.stdout is not None  # noqa: S101 - started with a pipe
+        pieces = bytearray()
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._process.stdout, selectors.EVENT_READ)
+                while len(pieces) < length:
+                    if not selector.select(max(0.0, deadline - time.monotonic())):
+                        raise _LateError
+                    piece = os.read(self._process.stdout.fileno(), min(_CHUNK_BYTES, length - len(pieces)))
+                    if not piece:
+                        raise _WorkerGoneError(self._status())
+                    pieces += piece
+        except (OSError, ValueError) as error:  # closed from another thread
+            raise _WorkerGoneError(self._status()) from error
+        return bytes(pieces)
+
+    def _status(self) -> int | None:
+        try:
+            return self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            return None
+
+
+def _environment() -> dict[str, str]:
+    """Only what parsers need: the service's own secrets must not lie where a hostile document could read
+    them.
+    """
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    return inherited | {
+        "HF_HUB_OFFLINE": "1",
+        "HOME": "/nonexistent",
+        "OMP_THREAD_LIMIT": "1",
+        "ORT_DISABLE_TELEMETRY": "1",
+        "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+        "PYTHONSAFEPATH": "1",
+        "PYTHONUTF8": "1",
+    }
+
+
+def _crashed(source: SourceFile, how: str) -> ExtractionFailed:
+    return ExtractionFailed(
+        f"the parser of {source.filename} ended unexpectedly ({how}); the file may be damaged or need more"
+        " memory than a parser may use: save it again, or split it, and upload that",
+        code="parser_crashed",
+    )
+
+
+def _describe(status: int | None) -> str:
+    if status is None:
+        return "its answer broke off"
+    return f"signal {-status}" if status < 0 else f"exit status {status}"
