@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
-import api.schema
 import eval.schema  # noqa: F401 - both declare tables on the catalogue's MetaData
 from api.settings import SHIPPED_DATA, Settings
 from generate.answerer import Answerer
@@ -35,31 +35,39 @@ DEFAULT_COLLECTION = "default"
 _JOB_WORKERS = 2
 
 
+LoadEncoder = Callable[[str, str | None], Encoder]
+
+
 class Encoders:
-    """The embedding models of the generations in use, each loaded once."""
+    """The embedding models of the generations in use, each loaded once by `load` (name, revision)."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._default = self._load(settings.embedding_model, settings.embedding_revision)
-        self._loaded: dict[str, Encoder] = {self._default.name: self._default}
-
-    @property
-    def default(self) -> Encoder:
-        return self._default
+    def __init__(self, settings: Settings, load: LoadEncoder) -> None:
+        self._load = load
+        self._loading = threading.Lock()
+        self.default = load(settings.embedding_model, settings.embedding_revision)
+        self._loaded: dict[str, Encoder] = {self.default.name: self.default}
 
     def named(self, name: str) -> Encoder:
         """Raises `Unavailable` when the model cannot be loaded."""
-        if name not in self._loaded:
-            self._loaded[name] = self._load(name, None)
-        return self._loaded[name]
+        with self._loading:
+            if name not in self._loaded:
+                self._loaded[name] = self._load(name, None)
+            return self._loaded[name]
 
     def of(self, spec: GenerationSpec) -> Encoder:
         """The encoder that a generation was built with."""
         return self.named(spec.embedder)
 
-    def _load(self, name: str, revision: str | None) -> Encoder:
-        s = self._settings
-        return SentenceTransformerEncoder(name, revision=revision, device=s.device, dtype=s.dtype, languages=s.embedding_languages)
+
+def load_encoder(settings: Settings) -> LoadEncoder:
+    """Loads sentence-transformers models on the device, and in the format, that the settings name."""
+    return lambda name, revision: SentenceTransformerEncoder(
+        name,
+        revision=revision,
+        device=settings.device,
+        dtype=settings.dtype,
+        languages=settings.embedding_languages,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +102,10 @@ class Service:
         if overlap is None:
             overlap = min(settings.overlap_tokens, tokens // 4)
         if not 0 <= overlap <= tokens // 2:
-            raise InvalidInput(f"overlap_tokens is {overlap}; it must be at most half of chunk_tokens ({tokens})", code="invalid_chunking")
+            raise InvalidInput(
+                f"overlap_tokens is {overlap}; it must be at most half of chunk_tokens ({tokens})",
+                code="invalid_chunking",
+            )
         return GenerationSpec(
             embedder=encoder.name,
             embedder_revision=encoder.revision,
@@ -107,7 +118,9 @@ class Service:
 
 
 @contextmanager
-def open_service(settings: Settings, *, parser: DocumentParser | None = None, encoders: Encoders | None = None) -> Iterator[Service]:
+def open_service(
+    settings: Settings, *, parser: DocumentParser | None = None, load: LoadEncoder | None = None
+) -> Iterator[Service]:
     """Take the data directory, build every part, recover what a killed process left, and start working.
 
     Raises `Conflict` (`data_directory_in_use`) when another process owns the directory. On exit everything is closed in reverse
@@ -121,7 +134,7 @@ def open_service(settings: Settings, *, parser: DocumentParser | None = None, en
         blobs.discard_incoming()
         runtime = ModelRuntime(query_queue_max=settings.model_queue_max)
         stack.callback(runtime.close)
-        encoders = encoders or Encoders(settings)
+        encoders = Encoders(settings, load or load_encoder(settings))
         indexes = Indexes(catalogue, settings)
         indexes.start()
         stack.callback(indexes.close)
@@ -130,8 +143,12 @@ def open_service(settings: Settings, *, parser: DocumentParser | None = None, en
             stack.callback(pool.close)
             parser = pool
         searcher = Searcher(
-            catalogue=catalogue, indexes=indexes, runtime=runtime, encoder_for=encoders.of,
-            reranker=_reranker(settings, runtime), settings=settings,
+            catalogue=catalogue,
+            indexes=indexes,
+            runtime=runtime,
+            encoder_for=encoders.of,
+            reranker=_reranker(settings, runtime),
+            settings=settings,
         )
         stack.callback(searcher.close)
         passwords = Passwords()
@@ -141,11 +158,20 @@ def open_service(settings: Settings, *, parser: DocumentParser | None = None, en
             jobs,
             {
                 "ingest": IngestHandler(
-                    catalogue=catalogue, blobs=blobs, parser=parser, runtime=runtime, encoder_for=encoders.of,
-                    progress=indexes, passwords=passwords, settings=settings,
+                    catalogue=catalogue,
+                    blobs=blobs,
+                    parser=parser,
+                    runtime=runtime,
+                    encoder_for=encoders.of,
+                    progress=indexes,
+                    passwords=passwords,
+                    settings=settings,
                 ),
                 "purge": PurgeHandler(
-                    catalogue=catalogue, blobs=blobs, progress=indexes, forget=indexes.drop,
+                    catalogue=catalogue,
+                    blobs=blobs,
+                    progress=indexes,
+                    forget=indexes.drop,
                     redactors=[lambda connection, keys: {"answers_redacted": redact_answers(connection, keys)}],
                 ),
             },
@@ -155,9 +181,20 @@ def open_service(settings: Settings, *, parser: DocumentParser | None = None, en
         )
         answers = Answers(catalogue)
         service = Service(
-            settings=settings, ownership=ownership, catalogue=catalogue, blobs=blobs, collections=Collections(catalogue),
-            documents=Documents(catalogue, blobs, passwords), deletion=Deletion(catalogue), jobs=jobs, runner=runner,
-            runtime=runtime, encoders=encoders, indexes=indexes, searcher=searcher, answers=answers,
+            settings=settings,
+            ownership=ownership,
+            catalogue=catalogue,
+            blobs=blobs,
+            collections=Collections(catalogue),
+            documents=Documents(catalogue, blobs, passwords),
+            deletion=Deletion(catalogue),
+            jobs=jobs,
+            runner=runner,
+            runtime=runtime,
+            encoders=encoders,
+            indexes=indexes,
+            searcher=searcher,
+            answers=answers,
             answerer=_answerer(settings, catalogue, searcher, runtime, encoders, answers),
         )
         service.put_collection(DEFAULT_COLLECTION, CollectionSettings())
@@ -167,7 +204,12 @@ def open_service(settings: Settings, *, parser: DocumentParser | None = None, en
 
 
 def _answerer(
-    settings: Settings, catalogue: Catalogue, searcher: Searcher, runtime: ModelRuntime, encoders: Encoders, answers: Answers
+    settings: Settings,
+    catalogue: Catalogue,
+    searcher: Searcher,
+    runtime: ModelRuntime,
+    encoders: Encoders,
+    answers: Answers,
 ) -> Answerer:
     weights = AssessmentWeights.load(SHIPPED_DATA / "models" / "extractive.json")
     return Answerer(

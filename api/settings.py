@@ -24,5 +24,9 @@ class Settings(BaseSettings, IngestSettings, RetrieveSettings, GenerateSettings)
     request_body_max_bytes: int = Field(
         1 << 30, ge=1 << 10, description="Largest request body.", json_schema_extra={"unit": "bytes"}
     )
-    question_chars_max: int = Field(4_000, ge=1, description="Longest question or query.", json_schema_extra={"unit": "characters"})
-    concurrent_requests_max: int = Field(64, ge=1, description="Searches and questions under way at once; beyond, requests get 429.")
+    question_chars_max: int = Field(
+        4_000, ge=1, description="Longest question or query.", json_schema_extra={"unit": "characters"}
+    )
+    concurrent_requests_max: int = Field(
+        64, ge=1, description="Searches and questions under way at once; beyond, requests get 429."
+    )

@@ -99,16 +99,30 @@ class Answerer:
         )
 
     async def ask(
-        self, question: Question, *, collection: Collection, generation: Generation, access: Access, key_id: str | None
+        self,
+        question: Question,
+        *,
+        collection: Collection,
+        generation: Generation,
+        access: Access,
+        key_id: str | None,
     ) -> Answer:
         """The answer at the end of `stream`."""
-        async for event in self.stream(question, collection=collection, generation=generation, access=access, key_id=key_id):
+        async for event in self.stream(
+            question, collection=collection, generation=generation, access=access, key_id=key_id
+        ):
             if isinstance(event, DoneEvent):
                 return event.answer
         raise AssertionError("a stream ends with its answer or an error")
 
     async def stream(
-        self, question: Question, *, collection: Collection, generation: Generation, access: Access, key_id: str | None
+        self,
+        question: Question,
+        *,
+        collection: Collection,
+        generation: Generation,
+        access: Access,
+        key_id: str | None,
     ) -> AsyncIterator[AnswerEvent]:
         """Events in order: one `RetrievalEvent`; `SentenceEvent`, `DroppedEvent` and (on request) `DraftEvent`; one `DoneEvent`.
 
@@ -118,7 +132,10 @@ class Answerer:
         progress = _Progress()
         fingerprint = self.fingerprint(generation)
         decision = await asyncio.to_thread(
-            self._policy.decide, collection_pk=collection.pk, fingerprint=fingerprint, max_risk=question.max_risk
+            self._policy.decide,
+            collection_pk=collection.pk,
+            fingerprint=fingerprint,
+            max_risk=question.max_risk,
         )
         ranking = await self._search(question, collection, generation, access, progress)
         yield RetrievalEvent(ranking.hits)
@@ -135,13 +152,22 @@ class Answerer:
         answer = self._compose(question, generation, fingerprint, decision, ranking, assessment, progress, reason)
         trace = self._trace(question, generation, decision, ranking, assessment, progress)
         await asyncio.to_thread(
-            self._answers.save, answer, trace, collection_pk=collection.pk, key_id=key_id,
+            self._answers.save,
+            answer,
+            trace,
+            collection_pk=collection.pk,
+            key_id=key_id,
             document_pks=[hit.document_pk for hit in ranking.hits],
         )
         yield DoneEvent(answer)
 
     async def _search(
-        self, question: Question, collection: Collection, generation: Generation, access: Access, progress: _Progress
+        self,
+        question: Question,
+        collection: Collection,
+        generation: Generation,
+        access: Access,
+        progress: _Progress,
     ) -> Ranking:
         begun = time.perf_counter()
         query = Query(question.text, top_k=question.top_k, filter=question.filter)
@@ -228,8 +254,16 @@ class Answerer:
             "snapshot_seq": ranking.snapshot_seq,
             "candidates": [as_json(hit) for hit in ranking.hits],
             "vector_used": ranking.vector_used,
-            "decision": {"threshold": decision.threshold, "confidence": assessment.confidence, "features": dict(assessment.features)},
-            "models": {"embedder": generation.spec.embedder, "reranker": ranking.reranker, "generator": as_json(self._generator.info)},
+            "decision": {
+                "threshold": decision.threshold,
+                "confidence": assessment.confidence,
+                "features": dict(assessment.features),
+            },
+            "models": {
+                "embedder": generation.spec.embedder,
+                "reranker": ranking.reranker,
+                "generator": as_json(self._generator.info),
+            },
             "prompt": None,
             "seeds": [],
             "dropped": progress.dropped,

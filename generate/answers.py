@@ -37,7 +37,13 @@ class Answers:
         self._catalogue = catalogue
 
     def save(
-        self, answer: Answer, trace: Mapping[str, Any], *, collection_pk: int, key_id: str | None, document_pks: Sequence[int]
+        self,
+        answer: Answer,
+        trace: Mapping[str, Any],
+        *,
+        collection_pk: int,
+        key_id: str | None,
+        document_pks: Sequence[int],
     ) -> None:
         """Keep the answer; `document_pks` are all documents whose text it or its trace contains."""
         body = json.loads(_ANSWER.dump_json(answer))
@@ -46,13 +52,23 @@ class Answers:
         def change(connection: Connection) -> None:
             key = connection.execute(
                 insert(answers).values(
-                    answer_id=answer.answer_id, collection_pk=collection_pk, key_id=key_id, conversation_id=answer.conversation_id,
-                    status=answer.status, question=answer.question, fingerprint=answer.fingerprint, body=body, trace=dict(trace),
+                    answer_id=answer.answer_id,
+                    collection_pk=collection_pk,
+                    key_id=key_id,
+                    conversation_id=answer.conversation_id,
+                    status=answer.status,
+                    question=answer.question,
+                    fingerprint=answer.fingerprint,
+                    body=body,
+                    trace=dict(trace),
                     created_at=answer.created_at,
                 )
             ).inserted_primary_key
             assert key is not None
-            rows = [{"answer_pk": key[0], "document_pk": pk, "cited": int(pk in cited)} for pk in sorted(set(document_pks) | cited)]
+            rows = [
+                {"answer_pk": key[0], "document_pk": pk, "cited": int(pk in cited)}
+                for pk in sorted(set(document_pks) | cited)
+            ]
             if rows:
                 connection.execute(insert(answer_documents), rows)
 

@@ -25,7 +25,18 @@ from retrieve import Hit
 from retrieve.analysis import analyse_document, analyse_query
 from retrieve.fusion import embedder_fits
 
-FEATURES = ("cosine", "coverage", "rare_coverage", "adjacent", "passage", "rank", "answer_type", "shape", "margin", "passage_cosine")
+FEATURES = (
+    "cosine",
+    "coverage",
+    "rare_coverage",
+    "adjacent",
+    "passage",
+    "rank",
+    "answer_type",
+    "shape",
+    "margin",
+    "passage_cosine",
+)
 """Order of the weights; see `_features` for what each is."""
 
 _EMBEDDED_SENTENCES_MAX = 24
@@ -33,16 +44,27 @@ _QUOTE_TOKENS_MAX = 60
 _TERMS_MIN = 3
 _CLAUSE_END = re.compile(r"(?<=[;；,，、：:|])\s*|\n")
 _RULE_OR_HEADING = re.compile(r"\s*(?:#{1,6}\s|\|?[\s:|-]+\|?\s*$)")
-_NUMBER = re.compile(r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|hundred|thousand|million|billion)\b|[一二三四五六七八九十百千万亿两]")
+_NUMBER = re.compile(
+    r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|hundred|thousand|million|billion)\b|[一二三四五六七八九十百千万亿两]"
+)
 _TIME = re.compile(
     r"\b(?:1\d|20)\d\d\b|\d{1,2}:\d\d|\b(?:january|february|march|april|may|june|july|august|september|october|november|december|"
     r"monday|tuesday|wednesday|thursday|friday|saturday|sunday|century|noon|midnight)\b|\d[年月日点时]|世纪|星期",
     re.IGNORECASE,
 )
 _NAME = re.compile(r"(?<=[a-z0-9,;:)] )[A-Z][\w'-]+|[A-Z][\w'-]+ [A-Z][\w'-]+")
-_ASKS_TIME = re.compile(r"\b(?:when|what (?:year|date|day|time|month|century)|which year|how long)\b|何时|什么时候|哪一?年|几点|几月|多久|哪一?天", re.IGNORECASE)
-_ASKS_NUMBER = re.compile(r"\b(?:how (?:many|much|far|tall|old|large|big|fast|high|deep|wide|often)|what (?:percentage|number|amount|price|cost|rate))\b|多少|几[个名人次艘条岁]|多[高长大远快深宽]", re.IGNORECASE)
-_ASKS_NAME = re.compile(r"\b(?:who|whose|whom|where|which (?:city|country|person|company))\b|谁|哪[里儿位个]|何处|什么地方", re.IGNORECASE)
+_ASKS_TIME = re.compile(
+    r"\b(?:when|what (?:year|date|day|time|month|century)|which year|how long)\b|何时|什么时候|哪一?年|几点|几月|多久|哪一?天",
+    re.IGNORECASE,
+)
+_ASKS_NUMBER = re.compile(
+    r"\b(?:how (?:many|much|far|tall|old|large|big|fast|high|deep|wide|often)|what (?:percentage|number|amount|price|cost|rate))\b|多少|几[个名人次艘条岁]|多[高长大远快深宽]",
+    re.IGNORECASE,
+)
+_ASKS_NAME = re.compile(
+    r"\b(?:who|whose|whom|where|which (?:city|country|person|company))\b|谁|哪[里儿位个]|何处|什么地方",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +131,12 @@ class AssessmentWeights:
         body = json.loads(path.read_text())
         if tuple(body["features"]) != FEATURES:
             raise ValueError(f"{path} was fitted on other features; fit it again with python -m eval.fit_extractive")
-        return cls(**{name: LogisticModel(tuple(body[name]["weights"]), body[name]["intercept"]) for name in cls.__dataclass_fields__})
+        return cls(
+            **{
+                name: LogisticModel(tuple(body[name]["weights"]), body[name]["intercept"])
+                for name in cls.__dataclass_fields__
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +151,12 @@ class SentenceAssessor:
     """Scores sentences by embedding similarity, term coverage, the passage's place and the kind of thing asked for."""
 
     def __init__(
-        self, runtime: ModelRuntime, encoder_for: Callable[[GenerationSpec], Encoder], weights: AssessmentWeights, *, timeout_s: float
+        self,
+        runtime: ModelRuntime,
+        encoder_for: Callable[[GenerationSpec], Encoder],
+        weights: AssessmentWeights,
+        *,
+        timeout_s: float,
     ) -> None:
         self._runtime = runtime
         self._encoder_for = encoder_for
@@ -139,12 +171,18 @@ class SentenceAssessor:
         lexical_only = not embedder_fits(question, languages=self._encoder_for(spec).languages)
         ranker = self._weights.lexical_sentence if lexical_only else self._weights.sentence
         judge = self._weights.lexical_confidence if lexical_only else self._weights.confidence
-        scored = sorted(((ranker.probability(features), -place, quote, features) for place, (quote, features) in enumerate(rows)), key=lambda row: row[:2], reverse=True)
+        scored = sorted(
+            ((ranker.probability(features), -place, quote, features) for place, (quote, features) in enumerate(rows)),
+            key=lambda row: row[:2],
+            reverse=True,
+        )
         best = _with_margin(scored[0][3], scored[0][0] - (scored[1][0] if len(scored) > 1 else 0.0))
         sentences = tuple(ScoredSentence(quote, score) for score, _, quote, _ in scored)
         return Assessment(sentences, judge.probability(best), dict(zip(FEATURES, best, strict=True)))
 
-    def feature_rows(self, question: str, hits: Sequence[Hit], spec: GenerationSpec) -> list[tuple[Quote, tuple[float, ...]]]:
+    def feature_rows(
+        self, question: str, hits: Sequence[Hit], spec: GenerationSpec
+    ) -> list[tuple[Quote, tuple[float, ...]]]:
         """Candidate sentences in reading order of the passages, each with its features in the order of `FEATURES`."""
         terms = tuple(dict.fromkeys(analyse_query(question)))
         encoder = self._encoder_for(spec)
@@ -153,15 +191,22 @@ class SentenceAssessor:
             return []
         cosines = self._cosines(question, candidates, encoder)
         idf = _idf(candidates)
-        return [(c.quote, _features(question, terms, c, hits, float(cosine), idf)) for c, cosine in zip(candidates, cosines, strict=True)]
+        return [
+            (c.quote, _features(question, terms, c, hits, float(cosine), idf))
+            for c, cosine in zip(candidates, cosines, strict=True)
+        ]
 
     def _cosines(self, question: str, candidates: Sequence[_Candidate], encoder: Encoder) -> FloatArray:
         """float32 array of shape (n_candidates,); zeros where the embedder cannot read the question's script."""
         if not embedder_fits(question, languages=encoder.languages):
             return np.zeros(len(candidates), dtype=np.float32)
         texts = [candidate.quote.text for candidate in candidates]
-        vectors = self._runtime.embed(encoder, texts, kind="document", priority=Priority.QUERY, timeout_s=self._timeout_s)
-        query = self._runtime.embed(encoder, [question], kind="query", priority=Priority.QUERY, timeout_s=self._timeout_s)[0]
+        vectors = self._runtime.embed(
+            encoder, texts, kind="document", priority=Priority.QUERY, timeout_s=self._timeout_s
+        )
+        query = self._runtime.embed(
+            encoder, [question], kind="query", priority=Priority.QUERY, timeout_s=self._timeout_s
+        )[0]
         return np.asarray(vectors @ query, dtype=np.float32)
 
 
@@ -202,7 +247,10 @@ def _best_clauses(text: str, span: Span, question_terms: Sequence[str], encoder:
     wanted = set(question_terms)
     best, best_key = (0, starts[_QUOTE_TOKENS_MAX]), (-1, 0)
     for first in range(len(bounds) - 1):
-        last = max((i for i in range(first + 1, len(bounds)) if sizes[i] - sizes[first] <= _QUOTE_TOKENS_MAX), default=first)
+        last = max(
+            (i for i in range(first + 1, len(bounds)) if sizes[i] - sizes[first] <= _QUOTE_TOKENS_MAX),
+            default=first,
+        )
         if last == first:
             continue
         held = len(wanted & set(analyse_document(text[bounds[first] : bounds[last]])))
@@ -219,7 +267,13 @@ def _shortlist(terms: Sequence[str], candidates: Sequence[_Candidate]) -> list[_
     """At most 24 candidates: those that share most terms with the question, earlier passages first; in reading order."""
     wanted = set(terms)
     by_promise = sorted(
-        range(len(candidates)), key=lambda i: (candidates[i].rank > 1, -len(wanted & set(candidates[i].terms)), candidates[i].rank, i)
+        range(len(candidates)),
+        key=lambda i: (
+            candidates[i].rank > 1,
+            -len(wanted & set(candidates[i].terms)),
+            candidates[i].rank,
+            i,
+        ),
     )
     return [candidates[i] for i in sorted(by_promise[:_EMBEDDED_SENTENCES_MAX])]
 
@@ -231,7 +285,12 @@ def _idf(candidates: Sequence[_Candidate]) -> dict[str, float]:
 
 
 def _features(
-    question: str, terms: Sequence[str], candidate: _Candidate, hits: Sequence[Hit], cosine: float, idf: Mapping[str, float]
+    question: str,
+    terms: Sequence[str],
+    candidate: _Candidate,
+    hits: Sequence[Hit],
+    cosine: float,
+    idf: Mapping[str, float],
 ) -> tuple[float, ...]:
     """In the order of `FEATURES`: cosine of sentence and question; share of the question's terms in the sentence, plain and
     idf-weighted; share of its neighbouring term pairs; best passage's share of the score; 1 / rank of the passage; whether the kind of

@@ -16,14 +16,25 @@ Verdict = Literal["correct", "incorrect", "should_refuse", "should_answer"]
 
 
 def record_feedback(
-    catalogue: Catalogue, answer: StoredAnswer, verdict: Verdict, *, expected: str | None, comment: str | None, key_id: str | None
+    catalogue: Catalogue,
+    answer: StoredAnswer,
+    verdict: Verdict,
+    *,
+    expected: str | None,
+    comment: str | None,
+    key_id: str | None,
 ) -> None:
     """Store one judgement. `correct` and `incorrect` count for the cited documents; the other two judge the decision only."""
 
     def change(connection: Connection) -> None:
         connection.execute(
             insert(feedback).values(
-                answer_pk=answer.pk, key_id=key_id, verdict=verdict, expected=expected, comment=comment, created_at=now()
+                answer_pk=answer.pk,
+                key_id=key_id,
+                verdict=verdict,
+                expected=expected,
+                comment=comment,
+                created_at=now(),
             )
         )
         if verdict in ("correct", "incorrect"):

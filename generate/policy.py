@@ -78,7 +78,14 @@ class RefusalPolicy:
         with self._catalogue.read() as connection:
             found = [
                 Certificate(
-                    row.certificate_id, row.fingerprint, row.state, row.risk, row.confidence, row.threshold, row.chunks, row.seq
+                    row.certificate_id,
+                    row.fingerprint,
+                    row.state,
+                    row.risk,
+                    row.confidence,
+                    row.threshold,
+                    row.chunks,
+                    row.seq,
                 )
                 for row in connection.execute(query)
             ]

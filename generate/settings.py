@@ -13,12 +13,19 @@ class GenerateSettings(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     generator: Literal["extractive"] = Field(
-        "extractive", description="`extractive` quotes the best supported sentences of the documents; it needs no language model."
+        "extractive",
+        description="`extractive` quotes the best supported sentences of the documents; it needs no language model.",
     )
     answer_threshold: float = Field(
-        0.5, ge=0, le=1, description="Least confidence at which a question is answered; below it the answer is a refusal."
+        0.5,
+        ge=0,
+        le=1,
+        description="Least confidence at which a question is answered; below it the answer is a refusal.",
     )
     ask_top_k: int = Field(8, ge=1, le=100, description="Passages that the generator reads.")
     answer_retention_days: float = Field(
-        90.0, ge=0, description="How long answers and their traces are kept.", json_schema_extra={"unit": "days"}
+        90.0,
+        ge=0,
+        description="How long answers and their traces are kept.",
+        json_schema_extra={"unit": "days"},
     )

@@ -71,7 +71,9 @@ def chunk_document(document: ParsedDocument, counter: TokenCounter, shape: Chunk
     under the same heading, a chunk begins with the last sentences of the one before it, up to `shape.overlap` tokens, or,
     where even one sentence is longer, with that sentence's last words.
     """
-    pieces = [part for piece in _measured(document.text, counter) for part in _split(document.text, piece, shape.tokens)]
+    pieces = [
+        part for piece in _measured(document.text, counter) for part in _split(document.text, piece, shape.tokens)
+    ]
     headings = [heading.start for heading in document.headings]
     pages = [page.start for page in document.pages]
     chunks = []
@@ -126,9 +128,7 @@ def _cut_point(text: str, piece: _Piece, capacity: int) -> int:
     return hard
 
 
-def _pack(
-    text: str, pieces: Sequence[_Piece], headings: Sequence[int], shape: ChunkShape
-) -> Iterator[list[_Piece]]:
+def _pack(text: str, pieces: Sequence[_Piece], headings: Sequence[int], shape: ChunkShape) -> Iterator[list[_Piece]]:
     """Groups of neighbouring pieces within the capacity; the first pieces may repeat the last ones of the group before."""
     group: list[_Piece] = []
     size = 0
@@ -160,7 +160,9 @@ def _overlap(text: str, group: Sequence[_Piece], budget: int) -> list[_Piece]:
 
 def _tail(text: str, piece: _Piece, budget: int) -> list[_Piece]:
     for token in piece.tokens[-budget:]:
-        begins_word = not (text[token.start - 1].isalnum() and text[token.start].isalnum()) or text[token.start] > "\u2e80"
+        begins_word = (
+            not (text[token.start - 1].isalnum() and text[token.start].isalnum()) or text[token.start] > "\u2e80"
+        )
         if begins_word and token.start > piece.start:
             tail = _Piece(token.start, piece.end, tuple(t for t in piece.tokens if t.start >= token.start))
             return [tail] if tail.size <= budget else []

@@ -101,7 +101,8 @@ def load_collection(connection: Connection, name: str) -> Collection:
     row = connection.execute(select(schema.collections).where(schema.collections.c.name == name)).one_or_none()
     if row is None:
         raise NotFound(
-            f"collection {name[:120]!r} does not exist; create it with PUT /v1/collections/{{name}}", code="collection_not_found"
+            f"collection {name[:120]!r} does not exist; create it with PUT /v1/collections/{{name}}",
+            code="collection_not_found",
         )
     return _collection(connection, row)
 

@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ingest.errors import ExtractionFailed, InvalidInput
+from ingest.parsing.media_types import CORPUS_JSONL, CORPUS_JSONL_GZIP
 
-JSONL = "application/jsonl"
-JSONL_GZIP = "application/jsonl+gzip"
-CORPUS_MEDIA_TYPES = frozenset({JSONL, JSONL_GZIP})
+CORPUS_MEDIA_TYPES = frozenset({CORPUS_JSONL, CORPUS_JSONL_GZIP})
 CORPUS_LINE_MEDIA_TYPE = "application/x-corpus-line+json"
 _LINE_BYTES_MAX = 64 << 20
 
@@ -52,17 +51,21 @@ class BadLine:
     problem: str
 
 
-def read_corpus(path: Path, media_type: str, *, decompressed_bytes_max: int) -> Iterator[tuple[int, CorpusLine | BadLine]]:
+def read_corpus(
+    path: Path, media_type: str, *, decompressed_bytes_max: int
+) -> Iterator[tuple[int, CorpusLine | BadLine]]:
     """The lines of a corpus with their numbers (from 1), blank ones left out; streams, whatever the size.
 
     Raises `ExtractionFailed` when the file as a whole cannot be read: damaged gzip, or larger than allowed once unfolded.
     """
     try:
         with path.open("rb") as raw:
-            stream: BinaryIO = gzip.open(raw) if media_type == JSONL_GZIP else io.BufferedReader(raw)  # type: ignore[assignment, arg-type]
+            stream: BinaryIO = gzip.open(raw) if media_type == CORPUS_JSONL_GZIP else io.BufferedReader(raw)  # type: ignore[assignment, arg-type]
             yield from _lines(stream, decompressed_bytes_max)
     except (gzip.BadGzipFile, zlib.error, EOFError) as failure:
-        raise ExtractionFailed(f"the gzip stream is damaged ({failure}); compress the corpus again", code="broken_document") from failure
+        raise ExtractionFailed(
+            f"the gzip stream is damaged ({failure}); compress the corpus again", code="broken_document"
+        ) from failure
 
 
 def _lines(stream: BinaryIO, bytes_max: int) -> Iterator[tuple[int, CorpusLine | BadLine]]:

@@ -53,7 +53,10 @@ class Deletion:
             found = _live_documents(connection, collection, document_ids)
             missing = sorted(set(document_ids) - set(found.values()))
             if missing:
-                raise NotFound(f"collection {collection.name!r} has no document {missing[0][:200]!r}", code="document_not_found")
+                raise NotFound(
+                    f"collection {collection.name!r} has no document {missing[0][:200]!r}",
+                    code="document_not_found",
+                )
             return _tombstone(connection, collection, sorted(found), key_id, drop_collection=False)
 
         return self._catalogue.write(change)
@@ -65,7 +68,13 @@ class Deletion:
             query = select(schema.documents.c.pk).where(
                 schema.documents.c.collection_pk == collection.pk, schema.documents.c.tombstoned_at.is_(None)
             )
-            return _tombstone(connection, collection, list(connection.execute(query).scalars()), key_id, drop_collection=True)
+            return _tombstone(
+                connection,
+                collection,
+                list(connection.execute(query).scalars()),
+                key_id,
+                drop_collection=True,
+            )
 
         return self._catalogue.write(change)
 
@@ -84,7 +93,13 @@ class PurgeHandler:
     """Handler of jobs of kind `purge`: takes tombstoned documents out of index, catalogue and blob store."""
 
     def __init__(
-        self, *, catalogue: Catalogue, blobs: BlobStore, progress: IndexProgress, redactors: Sequence[Redactor], forget: Callable[[int], None]
+        self,
+        *,
+        catalogue: Catalogue,
+        blobs: BlobStore,
+        progress: IndexProgress,
+        redactors: Sequence[Redactor],
+        forget: Callable[[int], None],
     ) -> None:
         self._catalogue = catalogue
         self._blobs = blobs
@@ -114,7 +129,9 @@ class PurgeHandler:
             seq = 0
             for version_pk in list(connection.execute(query).scalars()):
                 seq = append_change(connection, collection_pk, add=None, retire=version_pk)
-            connection.execute(update(documents).where(documents.c.receipt_id == receipt_id).values(live_version_pk=None))
+            connection.execute(
+                update(documents).where(documents.c.receipt_id == receipt_id).values(live_version_pk=None)
+            )
             return seq
 
         seq = self._catalogue.write(change)
@@ -135,7 +152,9 @@ class PurgeHandler:
         if orphans is None:
             return False
         removed = sum(self._remove_blob(sha256) for sha256 in orphans)
-        self._catalogue.write(lambda connection: _count(connection, receipt_id, {"blobs": removed, "blobs_kept": len(orphans) - removed}))
+        self._catalogue.write(
+            lambda connection: _count(connection, receipt_id, {"blobs": removed, "blobs_kept": len(orphans) - removed})
+        )
         return True
 
     def _remove_blob(self, sha256: str) -> bool:
@@ -145,7 +164,9 @@ class PurgeHandler:
             versions, parts = schema.versions, schema.job_documents
             used = select(versions.c.pk).where(versions.c.sha256 == sha256).limit(1)
             queued = select(parts.c.pk).where(
-                parts.c.kind == "corpus", parts.c.state == "queued", parts.c.payload["sha256"].as_string() == sha256
+                parts.c.kind == "corpus",
+                parts.c.state == "queued",
+                parts.c.payload["sha256"].as_string() == sha256,
             )
             if connection.execute(used).first() or connection.execute(queued.limit(1)).first():
                 return False
@@ -178,11 +199,21 @@ def _live_documents(connection: Connection, collection: Collection, document_ids
 
 
 def _tombstone(
-    connection: Connection, collection: Collection, keys: Sequence[int], key_id: str | None, *, drop_collection: bool
+    connection: Connection,
+    collection: Collection,
+    keys: Sequence[int],
+    key_id: str | None,
+    *,
+    drop_collection: bool,
 ) -> Receipt:
     documents, moment = schema.documents, now()
     receipt = Receipt(new_id("rcpt"), collection.name, "tombstoned", len(keys), {}, moment, None)
-    marked = {"tombstoned_at": moment, "receipt_id": receipt.receipt_id, "status": "deleted", "updated_at": moment}
+    marked = {
+        "tombstoned_at": moment,
+        "receipt_id": receipt.receipt_id,
+        "status": "deleted",
+        "updated_at": moment,
+    }
     for start in range(0, len(keys), 500):
         page = keys[start : start + 500]
         own = select(documents.c.document_id).where(documents.c.pk.in_(page))
@@ -196,22 +227,45 @@ def _tombstone(
     total = connection.execute(counted).scalar_one()
     connection.execute(
         insert(schema.receipts).values(
-            receipt_id=receipt.receipt_id, collection=collection.name, state="tombstoned", documents=total, removed={}, created_at=moment
+            receipt_id=receipt.receipt_id,
+            collection=collection.name,
+            state="tombstoned",
+            documents=total,
+            removed={},
+            created_at=moment,
         )
     )
     connection.execute(
         insert(schema.jobs).values(
-            job_id=new_id("job"), kind="purge", collection_pk=collection.pk, key_id=key_id, state="queued", stage="indexing", done=0,
-            total=total, failed=0, payload={"receipt_id": receipt.receipt_id, "drop_collection": drop_collection}, attempts=0,
-            cancel_requested=0, created_at=moment, updated_at=moment,
+            job_id=new_id("job"),
+            kind="purge",
+            collection_pk=collection.pk,
+            key_id=key_id,
+            state="queued",
+            stage="indexing",
+            done=0,
+            total=total,
+            failed=0,
+            payload={"receipt_id": receipt.receipt_id, "drop_collection": drop_collection},
+            attempts=0,
+            cancel_requested=0,
+            created_at=moment,
+            updated_at=moment,
         )
     )
     return Receipt(receipt.receipt_id, collection.name, "tombstoned", total, {}, moment, None)
 
 
-def _purge_rows(connection: Connection, receipt_id: str, keys: Sequence[int], redactors: Sequence[Redactor]) -> list[str]:
+def _purge_rows(
+    connection: Connection, receipt_id: str, keys: Sequence[int], redactors: Sequence[Redactor]
+) -> list[str]:
     """Delete the documents' rows, count them into the receipt, and return the originals that they used."""
-    documents, versions, chunks, vectors = schema.documents, schema.versions, schema.chunks, schema.chunk_vectors
+    documents, versions, chunks, vectors = (
+        schema.documents,
+        schema.versions,
+        schema.chunks,
+        schema.chunk_vectors,
+    )
     own_versions = select(versions.c.pk).where(versions.c.document_pk.in_(keys))
     own_chunks = select(chunks.c.pk).where(chunks.c.version_pk.in_(own_versions))
     counts: dict[str, int] = {
@@ -242,7 +296,19 @@ def _count(connection: Connection, receipt_id: str, counts: Mapping[str, int]) -
 
 
 def _close_receipt(connection: Connection, receipt_id: str) -> None:
-    names = ("versions", "chunks", "vectors", "postings", "cache_entries", "blobs", "blobs_kept", "answers_redacted", "conversation_turns", "evaluation_rows", "training_rows")
+    names = (
+        "versions",
+        "chunks",
+        "vectors",
+        "postings",
+        "cache_entries",
+        "blobs",
+        "blobs_kept",
+        "answers_redacted",
+        "conversation_turns",
+        "evaluation_rows",
+        "training_rows",
+    )
     _count(connection, receipt_id, dict.fromkeys(names, 0))
     table = schema.receipts
     connection.execute(update(table).where(table.c.receipt_id == receipt_id).values(state="purged", purged_at=now()))

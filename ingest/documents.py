@@ -6,7 +6,6 @@ pending versions and the job that will process them.
 
 from __future__ import annotations
 
-import json
 import secrets
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,7 @@ from ingest.blobs import Blob, BlobStore
 from ingest.catalogue import Catalogue, schema
 from ingest.clock import now
 from ingest.collections import Collection
-from ingest.corpus import CORPUS_LINE_MEDIA_TYPE, CORPUS_MEDIA_TYPES, CorpusLine
+from ingest.corpus import CORPUS_MEDIA_TYPES, CorpusLine
 from ingest.credibility import Credibility
 from ingest.errors import CitewellError, Gone, InvalidInput, NotFound
 from ingest.parsing.document import Page
@@ -118,7 +117,8 @@ def check_document_id(document_id: str) -> str:
     """Returns the id. Raises `InvalidInput` unless it has 1 to 400 characters, none of them control characters."""
     if not 1 <= len(document_id) <= _ID_CHARS_MAX:
         raise InvalidInput(
-            f"a document id has 1 to {_ID_CHARS_MAX} characters, this one has {len(document_id)}", code="invalid_document_id"
+            f"a document id has 1 to {_ID_CHARS_MAX} characters, this one has {len(document_id)}",
+            code="invalid_document_id",
         )
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in document_id):
         raise InvalidInput("a document id has no control characters", code="invalid_document_id")
@@ -133,7 +133,10 @@ def check_access(access: Sequence[str] | None) -> tuple[str, ...] | None:
         return None
     bad = [tag for tag in access if not tag.strip() or len(tag) > _ACCESS_TAG_CHARS_MAX]
     if bad:
-        raise InvalidInput(f"an access tag has 1 to {_ACCESS_TAG_CHARS_MAX} characters, not {bad[0][:120]!r}", code="invalid_access")
+        raise InvalidInput(
+            f"an access tag has 1 to {_ACCESS_TAG_CHARS_MAX} characters, not {bad[0][:120]!r}",
+            code="invalid_access",
+        )
     return tuple(sorted(set(access)))
 
 
@@ -205,7 +208,12 @@ class Documents:
         with self._catalogue.read() as connection:
             row = _version(connection, collection, document_id, version, any_state=True)
             if not row.has_blob:
-                line = CorpusLine(document_id, row.source_metadata["title"], load_version_text(connection, row.pk).text, row.source_metadata["metadata"])
+                line = CorpusLine(
+                    document_id,
+                    row.source_metadata["title"],
+                    load_version_text(connection, row.pk).text,
+                    row.source_metadata["metadata"],
+                )
                 return Original(row.media_type, row.filename, None, line.canonical())
         path = self._blobs.path(row.sha256)
         if not path.exists():
@@ -218,7 +226,11 @@ def load_version_text(connection: Connection, version_pk: int) -> VersionText:
     versions, texts, documents = schema.versions, schema.version_texts, schema.documents
     query = (
         select(versions, texts.c.text, documents.c.document_id)
-        .select_from(versions.join(texts, texts.c.version_pk == versions.c.pk).join(documents, documents.c.pk == versions.c.document_pk))
+        .select_from(
+            versions.join(texts, texts.c.version_pk == versions.c.pk).join(
+                documents, documents.c.pk == versions.c.document_pk
+            )
+        )
         .where(versions.c.pk == version_pk)
     )
     row = connection.execute(query).one_or_none()
@@ -240,12 +252,30 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{secrets.token_hex(16)}"
 
 
-def _submit(connection: Connection, collection: Collection, uploads: Sequence[Upload], key_id: str | None, passwords: Passwords) -> Submission:
+def _submit(
+    connection: Connection,
+    collection: Collection,
+    uploads: Sequence[Upload],
+    key_id: str | None,
+    passwords: Passwords,
+) -> Submission:
     job_id, moment = new_id("job"), now()
     job = connection.execute(
         insert(schema.jobs).values(
-            job_id=job_id, kind="ingest", collection_pk=collection.pk, key_id=key_id, state="queued", stage="parsing",
-            done=0, total=0, failed=0, payload={}, attempts=0, cancel_requested=0, created_at=moment, updated_at=moment,
+            job_id=job_id,
+            kind="ingest",
+            collection_pk=collection.pk,
+            key_id=key_id,
+            state="queued",
+            stage="parsing",
+            done=0,
+            total=0,
+            failed=0,
+            payload={},
+            attempts=0,
+            cancel_requested=0,
+            created_at=moment,
+            updated_at=moment,
         )
     ).inserted_primary_key
     assert job is not None
@@ -257,9 +287,16 @@ def _submit(connection: Connection, collection: Collection, uploads: Sequence[Up
     return Submission(job_id, tuple(submitted))
 
 
-def _submit_one(connection: Connection, collection: Collection, job_pk: int, upload: Upload, passwords: Passwords) -> SubmittedDocument:
+def _submit_one(
+    connection: Connection, collection: Collection, job_pk: int, upload: Upload, passwords: Passwords
+) -> SubmittedDocument:
     if upload.media_type in CORPUS_MEDIA_TYPES and upload.problem is None:
-        payload = {"sha256": upload.blob.sha256, "media_type": upload.media_type, "metadata": dict(upload.metadata), "line": 0}
+        payload = {
+            "sha256": upload.blob.sha256,
+            "media_type": upload.media_type,
+            "metadata": dict(upload.metadata),
+            "line": 0,
+        }
         payload["access"] = list(upload.access) if upload.access is not None else None
         _insert_job_document(connection, job_pk, upload, kind="corpus", state="queued", payload=payload)
         return SubmittedDocument(upload.document_id, upload.filename, "queued")
@@ -267,7 +304,9 @@ def _submit_one(connection: Connection, collection: Collection, job_pk: int, upl
     if upload.password is not None and not unchanged:
         passwords.keep(version_pk, upload.password)
     state = "unchanged" if unchanged else "queued"
-    _insert_job_document(connection, job_pk, upload, kind="file", state=state, document_pk=document_pk, version_pk=version_pk)
+    _insert_job_document(
+        connection, job_pk, upload, kind="file", state=state, document_pk=document_pk, version_pk=version_pk
+    )
     if upload.problem is not None and not unchanged:
         fail_version(connection, document_pk, version_pk, upload.problem)
         connection.execute(
@@ -314,9 +353,17 @@ def put_version(
     moment = now()
     version = connection.execute(
         insert(schema.versions).values(
-            document_pk=document_pk, version=latest.version + 1 if latest else 1, sha256=upload.blob.sha256,
-            bytes=upload.blob.size_bytes, media_type=upload.media_type, filename=upload.filename, has_blob=int(has_blob),
-            source_metadata=dict(source_metadata or {}), state="pending", page_spans=[], created_at=moment,
+            document_pk=document_pk,
+            version=latest.version + 1 if latest else 1,
+            sha256=upload.blob.sha256,
+            bytes=upload.blob.size_bytes,
+            media_type=upload.media_type,
+            filename=upload.filename,
+            has_blob=int(has_blob),
+            source_metadata=dict(source_metadata or {}),
+            state="pending",
+            page_spans=[],
+            created_at=moment,
         )
     ).inserted_primary_key
     assert version is not None
@@ -339,14 +386,20 @@ def fail_version(connection: Connection, document_pk: int, version_pk: int, erro
         .values(error_code=error.code, error_message=error.message, updated_at=now())
     )
     connection.execute(
-        update(document).where(document.c.pk == document_pk, document.c.live_version_pk.is_(None)).values(status="failed")
+        update(document)
+        .where(document.c.pk == document_pk, document.c.live_version_pk.is_(None))
+        .values(status="failed")
     )
 
 
 def settle_job_counts(connection: Connection, job_pk: int) -> None:
     """Recount `total`, `done` and `failed` of a job from its documents (a corpus counts through its lines)."""
     table = schema.job_documents
-    query = select(table.c.state, func.count()).where(table.c.job_pk == job_pk, table.c.kind != "corpus").group_by(table.c.state)
+    query = (
+        select(table.c.state, func.count())
+        .where(table.c.job_pk == job_pk, table.c.kind != "corpus")
+        .group_by(table.c.state)
+    )
     counts: dict[str, int] = {state: count for state, count in connection.execute(query)}
     broken = select(func.count()).where(table.c.job_pk == job_pk, table.c.kind == "corpus", table.c.state == "failed")
     failed = counts.get("failed", 0) + connection.execute(broken).scalar_one()
@@ -364,9 +417,16 @@ def _create_document(connection: Connection, collection: Collection, upload: Upl
     credibility = Credibility()
     pk = connection.execute(
         insert(schema.documents).values(
-            collection_pk=collection.pk, document_id=upload.document_id, parent_document_id=upload.parent_document_id,
-            status="queued", metadata=dict(upload.metadata), media_type=upload.media_type,
-            credibility=credibility.score, credibility_source=credibility.source, created_at=moment, updated_at=moment,
+            collection_pk=collection.pk,
+            document_id=upload.document_id,
+            parent_document_id=upload.parent_document_id,
+            status="queued",
+            metadata=dict(upload.metadata),
+            media_type=upload.media_type,
+            credibility=credibility.score,
+            credibility_source=credibility.source,
+            created_at=moment,
+            updated_at=moment,
         )
     ).inserted_primary_key
     assert pk is not None
@@ -396,7 +456,9 @@ def _store_access(connection: Connection, document_pk: int, access: Sequence[str
 def _find_or_none(connection: Connection, collection: Collection, document_id: str) -> Row[Any] | None:
     table = schema.documents
     query = select(table).where(
-        table.c.collection_pk == collection.pk, table.c.document_id == document_id, table.c.tombstoned_at.is_(None)
+        table.c.collection_pk == collection.pk,
+        table.c.document_id == document_id,
+        table.c.tombstoned_at.is_(None),
     )
     return connection.execute(query).one_or_none()
 
@@ -404,12 +466,19 @@ def _find_or_none(connection: Connection, collection: Collection, document_id: s
 def _find(connection: Connection, collection: Collection, document_id: str) -> Row[Any]:
     row = _find_or_none(connection, collection, document_id)
     if row is None:
-        raise NotFound(f"collection {collection.name!r} has no document {document_id[:200]!r}", code="document_not_found")
+        raise NotFound(
+            f"collection {collection.name!r} has no document {document_id[:200]!r}", code="document_not_found"
+        )
     return row
 
 
 def _version(
-    connection: Connection, collection: Collection, document_id: str, version: int | None, *, any_state: bool = False
+    connection: Connection,
+    collection: Collection,
+    document_id: str,
+    version: int | None,
+    *,
+    any_state: bool = False,
 ) -> Row[Any]:
     document = _find(connection, collection, document_id)
     table = schema.versions
@@ -421,7 +490,10 @@ def _version(
     elif any_state:
         query = query.order_by(table.c.version.desc()).limit(1)
     else:
-        raise NotFound(f"document {document_id[:200]!r} has no text: its status is {document.status}", code="text_not_available")
+        raise NotFound(
+            f"document {document_id[:200]!r} has no text: its status is {document.status}",
+            code="text_not_available",
+        )
     row = connection.execute(query).one_or_none()
     if row is None:
         raise NotFound(f"document {document_id[:200]!r} has no version {version}", code="version_not_found")
@@ -439,15 +511,32 @@ def _record(connection: Connection, collection: Collection, row: Row[Any]) -> Do
     )
     tags = select(schema.document_access.c.tag).where(schema.document_access.c.document_pk == row.pk)
     return DocumentRecord(
-        pk=row.pk, document_id=row.document_id, version=version.version, live_version_pk=row.live_version_pk,
-        title=version.title, media_type=version.media_type, filename=version.filename, sha256=version.sha256,
-        bytes=version.bytes, pages=version.pages, chunks=connection.execute(counted).scalar_one(), language=version.language,
+        pk=row.pk,
+        document_id=row.document_id,
+        version=version.version,
+        live_version_pk=row.live_version_pk,
+        title=version.title,
+        media_type=version.media_type,
+        filename=version.filename,
+        sha256=version.sha256,
+        bytes=version.bytes,
+        pages=version.pages,
+        chunks=connection.execute(counted).scalar_one(),
+        language=version.language,
         access=tuple(connection.execute(tags.order_by(schema.document_access.c.tag)).scalars()),
-        parent_document_id=row.parent_document_id, duplicate_of=row.duplicate_of,
+        parent_document_id=row.parent_document_id,
+        duplicate_of=row.duplicate_of,
         credibility=Credibility(
-            row.credibility_source, row.credibility_freshness, row.credibility_corroboration,
-            row.credibility_feedback, row.credibility_extraction,
+            row.credibility_source,
+            row.credibility_freshness,
+            row.credibility_corroboration,
+            row.credibility_feedback,
+            row.credibility_extraction,
         ),
-        metadata=row.metadata, status=row.status, error_code=row.error_code, error_message=row.error_message,
-        created_at=row.created_at, updated_at=row.updated_at,
+        metadata=row.metadata,
+        status=row.status,
+        error_code=row.error_code,
+        error_message=row.error_message,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
     )

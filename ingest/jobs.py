@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -126,7 +126,13 @@ class Jobs:
             running = connection.execute(select(schema.jobs).where(schema.jobs.c.state == "running")).all()
             for row in running:
                 if row.attempts >= _ATTEMPTS_MAX:
-                    end_job(connection, row.pk, "failed", "job_crashed", f"the service stopped during this job {row.attempts} times")
+                    end_job(
+                        connection,
+                        row.pk,
+                        "failed",
+                        "job_crashed",
+                        f"the service stopped during this job {row.attempts} times",
+                    )
                 else:
                     connection.execute(
                         update(schema.jobs).where(schema.jobs.c.pk == row.pk).values(state="queued", lease_owner=None)
@@ -141,14 +147,22 @@ class Jobs:
         def change(connection: Connection) -> Job | None:
             table = schema.jobs
             ready = (table.c.state == "queued") | ((table.c.state == "running") & (table.c.lease_expires_at < now()))
-            query = select(table.c.pk, table.c.job_id).where(table.c.kind.in_(kinds), ready).order_by(table.c.pk).limit(1)
+            query = (
+                select(table.c.pk, table.c.job_id).where(table.c.kind.in_(kinds), ready).order_by(table.c.pk).limit(1)
+            )
             row = connection.execute(query).one_or_none()
             if row is None:
                 return None
             connection.execute(
                 update(table)
                 .where(table.c.pk == row.pk)
-                .values(state="running", lease_owner=owner, lease_expires_at=in_future(lease_s), attempts=table.c.attempts + 1, updated_at=now())
+                .values(
+                    state="running",
+                    lease_owner=owner,
+                    lease_expires_at=in_future(lease_s),
+                    attempts=table.c.attempts + 1,
+                    updated_at=now(),
+                )
             )
             return _load(connection, row.job_id)
 
@@ -198,7 +212,9 @@ def end_job(
 class JobRunner:
     """Worker threads that claim jobs and hand them to their handlers. `notify` wakes them; `close` stops between steps."""
 
-    def __init__(self, jobs: Jobs, handlers: Mapping[str, JobHandler], *, workers: int, lease_s: float, owner: str) -> None:
+    def __init__(
+        self, jobs: Jobs, handlers: Mapping[str, JobHandler], *, workers: int, lease_s: float, owner: str
+    ) -> None:
         self._jobs = jobs
         self._handlers = handlers
         self._lease_s = lease_s
@@ -294,5 +310,3 @@ def _load(connection: Connection, job_id: str) -> Job:
 def _job(row: Row[Any]) -> Job:
     fields = row._mapping
     return Job(**{name: fields[name] for name in Job.__dataclass_fields__})
-
-

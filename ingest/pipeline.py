@@ -24,7 +24,14 @@ from ingest.clock import now
 from ingest.collections import Collection, load_collection_by_key
 from ingest.corpus import CORPUS_LINE_MEDIA_TYPE, BadLine, CorpusLine, read_corpus
 from ingest.credibility import Credibility, freshness, source_prior, store
-from ingest.documents import Passwords, Upload, check_document_id, fail_version, put_version, settle_job_counts
+from ingest.documents import (
+    Passwords,
+    Upload,
+    check_document_id,
+    fail_version,
+    put_version,
+    settle_job_counts,
+)
 from ingest.errors import CitewellError, ExtractionFailed, InvalidInput, Unavailable
 from ingest.generations import GenerationSpec
 from ingest.index_log import IndexProgress, append_change
@@ -163,7 +170,11 @@ class IngestHandler:
             yield from page
 
     def _refill(
-        self, executor: ThreadPoolExecutor, ahead: deque[Future[_Prepared]], tasks: Iterator[_Task], collection: Collection
+        self,
+        executor: ThreadPoolExecutor,
+        ahead: deque[Future[_Prepared]],
+        tasks: Iterator[_Task],
+        collection: Collection,
     ) -> None:
         while len(ahead) < _DOCUMENTS_AHEAD and (task := next(tasks, None)) is not None:
             ahead.append(executor.submit(self._prepare, task, collection.live_generation.spec))
@@ -189,7 +200,12 @@ class IngestHandler:
         if task.media_type == CORPUS_LINE_MEDIA_TYPE:
             return ParsedDocument(self._recorded_text(task.version_pk), task.title, parser="corpus")
         return self._parser.parse(
-            SourceFile(self._blobs.path(task.sha256), task.filename, task.media_type, self._passwords.take(task.version_pk))
+            SourceFile(
+                self._blobs.path(task.sha256),
+                task.filename,
+                task.media_type,
+                self._passwords.take(task.version_pk),
+            )
         )
 
     def _recorded_text(self, version_pk: int) -> str:
@@ -218,12 +234,16 @@ class IngestHandler:
     def _await_index(self, job: Job, collection: Collection, context: JobContext) -> None:
         """Wait until searches see what this job committed, then call its documents ready."""
         table = schema.job_documents
-        waiting = select(table.c.seq).where(table.c.job_pk == job.pk, table.c.state == "running", table.c.seq.is_not(None))
+        waiting = select(table.c.seq).where(
+            table.c.job_pk == job.pk, table.c.state == "running", table.c.seq.is_not(None)
+        )
         with self._catalogue.read() as connection:
             seq = max(connection.execute(waiting).scalars(), default=0)
         self._progress.notify(collection.pk)
         if not self._progress.wait(collection.pk, seq, _INDEX_WAIT_S):
-            raise Unavailable("the index did not take the documents in; see the service's log", code="index_unavailable")
+            raise Unavailable(
+                "the index did not take the documents in; see the service's log", code="index_unavailable"
+            )
         context.check()
 
         def settle(connection: Connection) -> None:
@@ -234,7 +254,9 @@ class IngestHandler:
 
     def _outcome(self, job: Job) -> str:
         with self._catalogue.read() as connection:
-            counts = connection.execute(select(schema.jobs.c.failed, schema.jobs.c.total).where(schema.jobs.c.pk == job.pk)).one()
+            counts = connection.execute(
+                select(schema.jobs.c.failed, schema.jobs.c.total).where(schema.jobs.c.pk == job.pk)
+            ).one()
         if counts.failed == 0:
             return "succeeded"
         return "failed" if counts.failed == counts.total else "partial"
@@ -242,11 +264,20 @@ class IngestHandler:
 
 def _queued_tasks(connection: Connection, job_pk: int, *, after: int, limit: int) -> list[_Task]:
     parts, versions, documents = schema.job_documents, schema.versions, schema.documents
-    joined = parts.join(versions, versions.c.pk == parts.c.version_pk).join(documents, documents.c.pk == parts.c.document_pk)
+    joined = parts.join(versions, versions.c.pk == parts.c.version_pk).join(
+        documents, documents.c.pk == parts.c.document_pk
+    )
     query = (
         select(
-            parts.c.pk, parts.c.document_pk, parts.c.version_pk, parts.c.document_id, versions.c.sha256, versions.c.filename,
-            versions.c.media_type, versions.c.source_metadata, documents.c.metadata,
+            parts.c.pk,
+            parts.c.document_pk,
+            parts.c.version_pk,
+            parts.c.document_id,
+            versions.c.sha256,
+            versions.c.filename,
+            versions.c.media_type,
+            versions.c.source_metadata,
+            documents.c.metadata,
         )
         .select_from(joined)
         .where(parts.c.job_pk == job_pk, parts.c.state == "queued", parts.c.kind != "corpus", parts.c.pk > after)
@@ -255,8 +286,15 @@ def _queued_tasks(connection: Connection, job_pk: int, *, after: int, limit: int
     )
     return [
         _Task(
-            row.pk, row.document_pk, row.version_pk, row.document_id, row.sha256, row.filename, row.media_type,
-            row.source_metadata.get("title"), row.metadata,
+            row.pk,
+            row.document_pk,
+            row.version_pk,
+            row.document_id,
+            row.sha256,
+            row.filename,
+            row.media_type,
+            row.source_metadata.get("title"),
+            row.metadata,
         )
         for row in connection.execute(query)
     ]
@@ -304,7 +342,11 @@ def _commit_group(
 
 
 def _commit_one(
-    connection: Connection, collection: Collection, prepared: _Prepared, vectors: FloatArray, settings: IngestSettings
+    connection: Connection,
+    collection: Collection,
+    prepared: _Prepared,
+    vectors: FloatArray,
+    settings: IngestSettings,
 ) -> bool:
     """Make one version live (or record its failure); returns whether it is to be indexed or needs nothing more."""
     task = prepared.task
@@ -312,7 +354,9 @@ def _commit_one(
     documents = schema.documents
     document = connection.execute(select(documents).where(documents.c.pk == task.document_pk)).one_or_none()
     if prepared.parsed is None or document is None or document.tombstoned_at is not None:
-        error = prepared.error or ExtractionFailed("the document was deleted during its ingestion", code="document_deleted")
+        error = prepared.error or ExtractionFailed(
+            "the document was deleted during its ingestion", code="document_deleted"
+        )
         fail_version(connection, task.document_pk, task.version_pk, error)
         connection.execute(part.values(state="failed", error_code=error.code, error_message=error.message))
         return False
@@ -335,9 +379,16 @@ def _store_version(connection: Connection, prepared: _Prepared) -> None:
         update(schema.versions)
         .where(schema.versions.c.pk == task.version_pk)
         .values(
-            state="live", title=_title(prepared), language=detect_language(parsed.text), pages=len(parsed.pages) or None,
-            page_spans=[[page.number, page.start, page.end] for page in parsed.pages], chars=len(parsed.text),
-            document_date=day.isoformat() if day else None, quality=parsed.quality, parser=parsed.parser, live_at=now(),
+            state="live",
+            title=_title(prepared),
+            language=detect_language(parsed.text),
+            pages=len(parsed.pages) or None,
+            page_spans=[[page.number, page.start, page.end] for page in parsed.pages],
+            chars=len(parsed.text),
+            document_date=day.isoformat() if day else None,
+            quality=parsed.quality,
+            parser=parsed.parser,
+            live_at=now(),
         )
     )
 
@@ -349,13 +400,21 @@ def _store_chunks(connection: Connection, collection: Collection, prepared: _Pre
         return
     rows = [
         {
-            "version_pk": prepared.task.version_pk, "generation_pk": collection.live_generation.pk, "ordinal": chunk.ordinal,
-            "char_start": chunk.start, "char_end": chunk.end, "tokens": chunk.tokens, "page": chunk.page,
-            "heading": chunk.heading, "text": parsed.text[chunk.start : chunk.end],
+            "version_pk": prepared.task.version_pk,
+            "generation_pk": collection.live_generation.pk,
+            "ordinal": chunk.ordinal,
+            "char_start": chunk.start,
+            "char_end": chunk.end,
+            "tokens": chunk.tokens,
+            "page": chunk.page,
+            "heading": chunk.heading,
+            "text": parsed.text[chunk.start : chunk.end],
         }
         for chunk in prepared.chunks
     ]
-    keys = connection.execute(insert(schema.chunks).returning(schema.chunks.c.pk, sort_by_parameter_order=True), rows).scalars()
+    keys = connection.execute(
+        insert(schema.chunks).returning(schema.chunks.c.pk, sort_by_parameter_order=True), rows
+    ).scalars()
     blobs = [{"chunk_pk": key, "vector": row.tobytes()} for key, row in zip(keys, vectors.astype("<f4"), strict=True)]
     connection.execute(insert(schema.chunk_vectors), blobs)
 
@@ -382,7 +441,13 @@ def _store_facts(connection: Connection, collection: Collection, prepared: _Prep
     connection.execute(
         update(schema.documents)
         .where(schema.documents.c.pk == task.document_pk)
-        .values(title=_title(prepared), language=detect_language(parsed.text), media_type=task.media_type, error_code=None, error_message=None)
+        .values(
+            title=_title(prepared),
+            language=detect_language(parsed.text),
+            media_type=task.media_type,
+            error_code=None,
+            error_message=None,
+        )
     )
     source = task.metadata.get("source")
     credibility = Credibility(
@@ -401,7 +466,10 @@ def _settle_indexed(connection: Connection, job_pk: int, published: int) -> int:
     if keys:
         connection.execute(
             update(documents)
-            .where(documents.c.status == "indexing", documents.c.pk.in_(select(parts.c.document_pk).where(indexed)))
+            .where(
+                documents.c.status == "indexing",
+                documents.c.pk.in_(select(parts.c.document_pk).where(indexed)),
+            )
             .values(status="ready")
         )
         connection.execute(update(parts).where(indexed).values(state="succeeded"))
@@ -432,7 +500,12 @@ def _record_lines(
 
 
 def _record_line(
-    connection: Connection, job_pk: int, collection: Collection, corpus: Row[Any], number: int, line: CorpusLine
+    connection: Connection,
+    job_pk: int,
+    collection: Collection,
+    corpus: Row[Any],
+    number: int,
+    line: CorpusLine,
 ) -> None:
     try:
         check_document_id(line.document_id)
@@ -449,13 +522,21 @@ def _record_line(
         access=corpus.payload["access"],
     )
     source = {"title": line.title, "metadata": dict(line.metadata)}
-    document_pk, version_pk, unchanged = put_version(connection, collection, upload, has_blob=False, source_metadata=source)
+    document_pk, version_pk, unchanged = put_version(
+        connection, collection, upload, has_blob=False, source_metadata=source
+    )
     if not unchanged:
         connection.execute(insert(schema.version_texts).values(version_pk=version_pk, text=line.text))
     connection.execute(
         insert(schema.job_documents).values(
-            job_pk=job_pk, document_pk=document_pk, version_pk=version_pk, document_id=line.document_id,
-            filename=corpus.filename, kind="line", stage="parsing", state="unchanged" if unchanged else "queued",
+            job_pk=job_pk,
+            document_pk=document_pk,
+            version_pk=version_pk,
+            document_id=line.document_id,
+            filename=corpus.filename,
+            kind="line",
+            stage="parsing",
+            state="unchanged" if unchanged else "queued",
         )
     )
 
@@ -463,8 +544,14 @@ def _record_line(
 def _record_bad_line(connection: Connection, job_pk: int, corpus: Row[Any], number: int, problem: str) -> None:
     connection.execute(
         insert(schema.job_documents).values(
-            job_pk=job_pk, document_id=f"{corpus.filename}#{number}"[:400], filename=corpus.filename, kind="line",
-            stage="parsing", state="failed", error_code="invalid_line", error_message=f"line {number} {problem}",
+            job_pk=job_pk,
+            document_id=f"{corpus.filename}#{number}"[:400],
+            filename=corpus.filename,
+            kind="line",
+            stage="parsing",
+            state="failed",
+            error_code="invalid_line",
+            error_message=f"line {number} {problem}",
         )
     )
 

@@ -40,11 +40,7 @@ def sentence_spans(text: str) -> list[Span]:
 
     Everything but white space lies in exactly one span.
     """
-    return [
-        sentence
-        for block in _blocks(text)
-        for sentence in _sentences(text, block)
-    ]
+    return [sentence for block in _blocks(text) for sentence in _sentences(text, block)]
 
 
 def _blocks(text: str) -> list[Span]:

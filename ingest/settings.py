@@ -25,17 +25,60 @@ class IngestSettings(BaseModel):
     )
     device: str = Field("auto", description="Torch device of the models: `auto`, `cpu`, `cuda`, `cuda:1`.")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="Number format of bulk embedding; `auto` takes bfloat16 where the hardware computes in it."
+        "auto",
+        description="Number format of bulk embedding; `auto` takes bfloat16 where the hardware computes in it.",
     )
-    chunk_tokens: int = Field(200, ge=16, le=8192, description="Most tokens of the embedder in one chunk.", json_schema_extra={"unit": "tokens"})
-    overlap_tokens: int = Field(40, ge=0, description="Tokens that neighbouring chunks share, at least where text goes on.", json_schema_extra={"unit": "tokens"})
-    upload_max_bytes: int = Field(512 << 20, ge=1, description="Largest single uploaded file.", json_schema_extra={"unit": "bytes"})
+    chunk_tokens: int = Field(
+        200,
+        ge=16,
+        le=8192,
+        description="Most tokens of the embedder in one chunk.",
+        json_schema_extra={"unit": "tokens"},
+    )
+    overlap_tokens: int = Field(
+        40,
+        ge=0,
+        description="Tokens that neighbouring chunks share, at least where text goes on.",
+        json_schema_extra={"unit": "tokens"},
+    )
+    upload_max_bytes: int = Field(
+        512 << 20, ge=1, description="Largest single uploaded file.", json_schema_extra={"unit": "bytes"}
+    )
     parse_workers: int = Field(2, ge=1, le=64, description="Parser processes.")
-    parse_timeout_s: float = Field(180.0, gt=0, description="Longest time for parsing one document.", json_schema_extra={"unit": "s"})
-    parse_memory_bytes: int = Field(4 << 30, ge=256 << 20, description="Address space of one parser process.", json_schema_extra={"unit": "bytes"})
+    parse_timeout_s: float = Field(
+        180.0, gt=0, description="Longest time for parsing one document.", json_schema_extra={"unit": "s"}
+    )
+    parse_memory_bytes: int = Field(
+        4 << 30,
+        ge=256 << 20,
+        description="Address space of one parser process.",
+        json_schema_extra={"unit": "bytes"},
+    )
     parse_pages_max: int = Field(5_000, ge=1, description="Most pages of one document.")
-    parse_decompressed_max_bytes: int = Field(1 << 30, ge=1 << 20, description="Most bytes that one compressed file may unfold to.", json_schema_extra={"unit": "bytes"})
-    model_queue_max: int = Field(4096, ge=1, description="Most query texts waiting for the model; beyond, requests get 429.")
-    freshness_half_life_days: float = Field(730.0, gt=0, description="Age at which a document's freshness is one half.", json_schema_extra={"unit": "days"})
-    job_lease_s: float = Field(30.0, gt=0, description="A job whose worker shows no sign of life this long is taken over.", json_schema_extra={"unit": "s"})
-    version_retention_days: float = Field(90.0, ge=0, description="How long replaced versions are kept for replay.", json_schema_extra={"unit": "days"})
+    parse_decompressed_max_bytes: int = Field(
+        1 << 30,
+        ge=1 << 20,
+        description="Most bytes that one compressed file may unfold to.",
+        json_schema_extra={"unit": "bytes"},
+    )
+    model_queue_max: int = Field(
+        4096, ge=1, description="Most query texts waiting for the model; beyond, requests get 429."
+    )
+    freshness_half_life_days: float = Field(
+        730.0,
+        gt=0,
+        description="Age at which a document's freshness is one half.",
+        json_schema_extra={"unit": "days"},
+    )
+    job_lease_s: float = Field(
+        30.0,
+        gt=0,
+        description="A job whose worker shows no sign of life this long is taken over.",
+        json_schema_extra={"unit": "s"},
+    )
+    version_retention_days: float = Field(
+        90.0,
+        ge=0,
+        description="How long replaced versions are kept for replay.",
+        json_schema_extra={"unit": "days"},
+    )

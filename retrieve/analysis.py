@@ -36,9 +36,7 @@ _UNSPACED = (
 # \w leaves out combining marks, without which Hebrew, Arabic and Indic words would fall apart
 _MARKS = "\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0dff"
 _WORD = rf"(?:(?![{_HAN}{_UNSPACED}])[^\W_]|[{_MARKS}])+"
-_RUN = re.compile(
-    rf"(?P<han>[{_HAN}]+)|(?P<unspaced>[{_UNSPACED}]+)|(?P<word>{_WORD}(?:[-._@'+&]{_WORD})*(?:\+\+|#)?)"
-)
+_RUN = re.compile(rf"(?P<han>[{_HAN}]+)|(?P<unspaced>[{_UNSPACED}]+)|(?P<word>{_WORD}(?:[-._@'+&]{_WORD})*(?:\+\+|#)?)")
 _PUNCTUATION = str.maketrans({**dict.fromkeys("‐‑‒–−", "-"), "’": "'", "ʼ": "'"})
 _THOUSANDS_COMMA = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _POSSESSIVE = re.compile(r"'s(?![^\W_])")

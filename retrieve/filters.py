@@ -98,7 +98,9 @@ def _field_clauses(name: str, condition: Any, problems: list[FieldProblem]) -> l
     operators = condition if isinstance(condition, Mapping) else {"$eq": condition}
     path = _METADATA_PATH.fullmatch(name)
     if path is None and name not in _COLUMNS:
-        problems.append(FieldProblem(f"filter.{name[:100]}", f"is no field; there are {', '.join(_COLUMNS)} and metadata.*"))
+        problems.append(
+            FieldProblem(f"filter.{name[:100]}", f"is no field; there are {', '.join(_COLUMNS)} and metadata.*")
+        )
         return []
     if not operators:
         problems.append(FieldProblem(f"filter.{name}", "has no condition"))

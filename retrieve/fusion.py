@@ -55,9 +55,7 @@ class FusedHit:
     stages: Mapping[str, StageScore]
 
 
-def reciprocal_rank_fusion(
-    stages: Sequence[Stage], *, top_k: int, rrf_k: int = RRF_K
-) -> tuple[FusedHit, ...]:
+def reciprocal_rank_fusion(stages: Sequence[Stage], *, top_k: int, rrf_k: int = RRF_K) -> tuple[FusedHit, ...]:
     """Sum over the stages of weight / (rrf_k + rank), ranks from 1; a stage that did not find the chunk adds
     0.
 
@@ -120,9 +118,7 @@ def fuse_vector_and_lexical(
     return fuse(stages, top_k=top_k, fusion=fusion)
 
 
-def embedder_fits(
-    query: str, *, languages: tuple[str, ...] | None, min_share: float = MIN_SCRIPT_SHARE
-) -> bool:
+def embedder_fits(query: str, *, languages: tuple[str, ...] | None, min_share: float = MIN_SCRIPT_SHARE) -> bool:
     """Whether the embedder can represent the query: at least `min_share` of its letters are in its scripts.
 
     `languages` are the ISO 639-1 codes that the embedder's card declares, None for any language. A query
@@ -205,9 +201,7 @@ def _check_stages(stages: Sequence[Stage]) -> None:
         raise InvalidInput(f"stages are named {', '.join(names)}; give each its own name")
     for stage in stages:
         if not (np.isfinite(stage.weight) and stage.weight >= 0):
-            raise InvalidInput(
-                f"stage {stage.name} has weight {stage.weight}; it must be finite and 0 or more"
-            )
+            raise InvalidInput(f"stage {stage.name} has weight {stage.weight}; it must be finite and 0 or more")
 
 
 def _places(candidates: Candidates) -> dict[int, StageScore]:

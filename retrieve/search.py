@@ -70,8 +70,12 @@ class Searcher:
         with _timed(timings, "fuse"):
             depth = max(query.top_k, self._settings.rerank_candidates) * _HYDRATE_FACTOR
             fused = fuse_vector_and_lexical(
-                vector, lexical, top_k=depth, weight_vector=float(vector_used),
-                weight_lexical=float(query.mode != "vector"), fusion=self._settings.fusion,
+                vector,
+                lexical,
+                top_k=depth,
+                weight_vector=float(vector_used),
+                weight_lexical=float(query.mode != "vector"),
+                fusion=self._settings.fusion,
             )
         with _timed(timings, "hydrate"), self._catalogue.read() as connection:
             hits = self._hydrate(connection, fused)
@@ -81,14 +85,24 @@ class Searcher:
                 hits = self._rerank(query.text, hits, depth=max(self._settings.rerank_candidates, query.top_k))
         hits = [replace(hit, rank=rank) for rank, hit in enumerate(_merge_neighbours(hits)[: query.top_k], start=1)]
         return Ranking(
-            tuple(hits), generation.generation, snapshot.seq, self.reranker_name if reranked else None, vector_used, timings
+            tuple(hits),
+            generation.generation,
+            snapshot.seq,
+            self.reranker_name if reranked else None,
+            vector_used,
+            timings,
         )
 
     def close(self) -> None:
         self._vector_side.shutdown(wait=True)
 
     def _candidates(
-        self, query: Query, generation: Generation, snapshot: Snapshot, restriction: Restriction, timings: dict[str, float]
+        self,
+        query: Query,
+        generation: Generation,
+        snapshot: Snapshot,
+        restriction: Restriction,
+        timings: dict[str, float],
     ) -> tuple[Candidates, Candidates, bool]:
         """Candidates of the vector and of the lexical index, searched side by side; and whether the vectors count.
 
@@ -101,7 +115,9 @@ class Searcher:
         )
         pending = None
         if vector_used:
-            pending = self._vector_side.submit(self._vector_candidates, query.text, encoder, snapshot, restriction, depth, timings)
+            pending = self._vector_side.submit(
+                self._vector_candidates, query.text, encoder, snapshot, restriction, depth, timings
+            )
         lexical = Candidates.none()
         if query.mode != "vector":
             with _timed(timings, "lexical"):
@@ -109,11 +125,21 @@ class Searcher:
         return (pending.result() if pending else Candidates.none()), lexical, vector_used
 
     def _vector_candidates(
-        self, text: str, encoder: Encoder, snapshot: Snapshot, restriction: Restriction, depth: int, timings: dict[str, float]
+        self,
+        text: str,
+        encoder: Encoder,
+        snapshot: Snapshot,
+        restriction: Restriction,
+        depth: int,
+        timings: dict[str, float],
     ) -> Candidates:
         with _timed(timings, "embed"):
             vector = self._runtime.embed(
-                encoder, [text], kind="query", priority=Priority.QUERY, timeout_s=self._settings.search_timeout_s
+                encoder,
+                [text],
+                kind="query",
+                priority=Priority.QUERY,
+                timeout_s=self._settings.search_timeout_s,
             )[0]
         with _timed(timings, "vector"):
             return snapshot.vector.search(vector, top_k=depth, restriction=restriction)
@@ -143,9 +169,18 @@ def _chunk_query(chunk_pks: Sequence[int]) -> Any:
     )
     return (
         select(
-            chunks, versions.c.document_pk, versions.c.version, versions.c.title, versions.c.language,
-            versions.c.document_date, documents.c.document_id, documents.c.credibility, documents.c.credibility_source,
-            documents.c.credibility_freshness, documents.c.credibility_corroboration, documents.c.credibility_feedback,
+            chunks,
+            versions.c.document_pk,
+            versions.c.version,
+            versions.c.title,
+            versions.c.language,
+            versions.c.document_date,
+            documents.c.document_id,
+            documents.c.credibility,
+            documents.c.credibility_source,
+            documents.c.credibility_freshness,
+            documents.c.credibility_corroboration,
+            documents.c.credibility_feedback,
             documents.c.credibility_extraction,
         )
         .select_from(joined)
@@ -179,7 +214,10 @@ def _hit(row: Row[Any], fused: FusedHit, credibility_weight: float) -> Hit:
         language=row.language,
         document_date=row.document_date,
         credibility=Credibility(
-            row.credibility_source, row.credibility_freshness, row.credibility_corroboration, row.credibility_feedback,
+            row.credibility_source,
+            row.credibility_freshness,
+            row.credibility_corroboration,
+            row.credibility_feedback,
             row.credibility_extraction,
         ),
     )

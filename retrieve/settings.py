@@ -17,15 +17,17 @@ class RetrieveSettings(BaseModel):
     )
     vector_engine: Literal["faiss_flat"] = Field("faiss_flat", description="Vector index; exact search.")
     fusion: Literal["convex", "rrf"] = Field(
-        "convex", description="How vector and lexical lists are joined; see docs/decisions/0003-index-engines.md."
+        "convex",
+        description="How vector and lexical lists are joined; see docs/decisions/0003-index-engines.md.",
     )
     candidates: int = Field(100, ge=1, le=10_000, description="Candidates that each index hands to fusion.")
-    reranker_model: str = Field(
-        "", description="CrossEncoder by hub name or path; empty: results are not reranked."
-    )
+    reranker_model: str = Field("", description="CrossEncoder by hub name or path; empty: results are not reranked.")
     rerank_candidates: int = Field(20, ge=1, le=500, description="Fused candidates that the reranker reads.")
     credibility_weight: float = Field(
-        0.1, ge=0, le=1, description="How much credibility moves a score: credibility 0 and 1 are this far apart."
+        0.1,
+        ge=0,
+        le=1,
+        description="How much credibility moves a score: credibility 0 and 1 are this far apart.",
     )
     search_timeout_s: float = Field(
         30.0, gt=0, description="Longest wait for a model during a search.", json_schema_extra={"unit": "s"}

@@ -44,7 +44,9 @@ class Snapshot:
 class GenerationIndex:
     """Vector and lexical index of one generation of one collection. One writer (`advance`), any number of readers."""
 
-    def __init__(self, catalogue: Catalogue, collection_pk: int, generation: Generation, settings: RetrieveSettings) -> None:
+    def __init__(
+        self, catalogue: Catalogue, collection_pk: int, generation: Generation, settings: RetrieveSettings
+    ) -> None:
         self._catalogue = catalogue
         self._collection_pk = collection_pk
         self._generation = generation
@@ -93,7 +95,11 @@ class GenerationIndex:
     def _add(self, connection: Connection, query: Select[tuple[object, ...]]) -> None:
         for rows in connection.execution_options(yield_per=_LOAD_CHUNKS).execute(query).partitions():
             documents = [
-                LexicalDocument(row.pk, row.version_pk, tuple(analyse_document(contextual_text(row.title, row.heading, row.text))))
+                LexicalDocument(
+                    row.pk,
+                    row.version_pk,
+                    tuple(analyse_document(contextual_text(row.title, row.heading, row.text))),
+                )
                 for row in rows
             ]
             self._lexical.add(documents)
@@ -142,7 +148,10 @@ class Indexes:
 
     def wait(self, collection_pk: int, seq: int, timeout_s: float) -> bool:
         with self._changed:
-            return self._changed.wait_for(lambda: self._closed or self.published(collection_pk) >= seq, timeout_s) and not self._closed
+            return (
+                self._changed.wait_for(lambda: self._closed or self.published(collection_pk) >= seq, timeout_s)
+                and not self._closed
+            )
 
     def drop(self, collection_pk: int) -> None:
         """Forget the indexes of a deleted collection."""
@@ -171,7 +180,9 @@ class Indexes:
     def _index(self, collection_pk: int, generation: Generation) -> GenerationIndex:
         with self._changed:
             if generation.pk not in self._indexes:
-                self._indexes[generation.pk] = GenerationIndex(self._catalogue, collection_pk, generation, self._settings)
+                self._indexes[generation.pk] = GenerationIndex(
+                    self._catalogue, collection_pk, generation, self._settings
+                )
             return self._indexes[generation.pk]
 
     def _follow(self) -> None:
@@ -221,7 +232,11 @@ def _live_chunks(collection_pk: int, generation_pk: int) -> Select[tuple[object,
     live = select(documents.c.live_version_pk).where(
         documents.c.collection_pk == collection_pk, documents.c.live_version_pk.is_not(None)
     )
-    return _chunk_columns().where(chunks.c.generation_pk == generation_pk, chunks.c.version_pk.in_(live)).order_by(chunks.c.pk)
+    return (
+        _chunk_columns()
+        .where(chunks.c.generation_pk == generation_pk, chunks.c.version_pk.in_(live))
+        .order_by(chunks.c.pk)
+    )
 
 
 def _chunks_of(version_pks: Sequence[int], generation_pk: int) -> Select[tuple[object, ...]]:

@@ -111,5 +111,7 @@ def _mapped_errors() -> Iterator[None]:
         yield
     except OperationalError as failure:
         if "full" in str(failure.orig):
-            raise StorageFull("the disk of the data directory is full; nothing was stored: free space, then retry") from failure
+            raise StorageFull(
+                "the disk of the data directory is full; nothing was stored: free space, then retry"
+            ) from failure
         raise Unavailable(f"the catalogue cannot be used: {failure.orig}") from failure

@@ -220,6 +220,7 @@ job_documents = Table(
     Column("version_pk", Key),
     Column("document_id", String(400), nullable=False),
     Column("filename", Text, nullable=False),
+    Column("kind", String(16), nullable=False),
     Column("seq", Key),
     Column("payload", JSON),
     Column("stage", String(32)),

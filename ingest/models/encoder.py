@@ -42,7 +42,15 @@ class SentenceTransformerEncoder:
     loaded: not there while offline, or damaged.
     """
 
-    def __init__(self, name: str, *, revision: str | None = None, device: str = "auto", dtype: str = "auto", languages: str = "auto") -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        revision: str | None = None,
+        device: str = "auto",
+        dtype: str = "auto",
+        languages: str = "auto",
+    ) -> None:
         import torch  # takes seconds; a command that loads no model should not pay for it
         from sentence_transformers import SentenceTransformer
 
@@ -73,7 +81,11 @@ class SentenceTransformerEncoder:
         encode = self._model.encode_query if kind == "query" else self._model.encode_document
         with self._torch.autocast(self._model.device.type, self._torch.bfloat16, enabled=fast and self._bfloat16):
             vectors = encode(
-                list(texts), batch_size=max(1, len(texts)), convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False
+                list(texts),
+                batch_size=max(1, len(texts)),
+                convert_to_numpy=True,
+                normalize_embeddings=True,
+                show_progress_bar=False,
             )
         return np.asarray(vectors, dtype=np.float32)
 

@@ -19,7 +19,17 @@ class ModelProfile:
 
 
 _PACKAGED = "all-MiniLM-L6-v2"
-_ENGLISH_ONLY = ("all-minilm", "all-mpnet", "multi-qa-", "bge-small-en", "bge-base-en", "bge-large-en", "e5-small-v2", "e5-base-v2", "e5-large-v2")
+_ENGLISH_ONLY = (
+    "all-minilm",
+    "all-mpnet",
+    "multi-qa-",
+    "bge-small-en",
+    "bge-base-en",
+    "bge-large-en",
+    "e5-small-v2",
+    "e5-base-v2",
+    "e5-large-v2",
+)
 _CHINESE_AND_ENGLISH = ("bge-small-zh", "bge-base-zh", "bge-large-zh", "text2vec")
 
 

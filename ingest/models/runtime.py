@@ -104,13 +104,21 @@ class ModelRuntime:
         return np.stack(rows)
 
     def score(
-        self, scorer: PairScorer, pairs: Sequence[Pair], *, priority: Priority = Priority.QUERY, timeout_s: float | None = None
+        self,
+        scorer: PairScorer,
+        pairs: Sequence[Pair],
+        *,
+        priority: Priority = Priority.QUERY,
+        timeout_s: float | None = None,
     ) -> FloatArray:
         """float32 array of shape (n_pairs,), in the order of `pairs`. Raises as `embed` does."""
         if not pairs:
             return np.empty(0, dtype=np.float32)
         costs = [(len(query) + len(passage)) // 4 + 3 for query, passage in pairs]
-        return np.array(self._run(priority, f"score:{scorer.name}", scorer.score, pairs, costs, timeout_s), dtype=np.float32)
+        return np.array(
+            self._run(priority, f"score:{scorer.name}", scorer.score, pairs, costs, timeout_s),
+            dtype=np.float32,
+        )
 
     def ping(self) -> None:
         """Raise `Unavailable` unless the worker lives."""
@@ -144,7 +152,11 @@ class ModelRuntime:
         return request.results
 
     def _enqueue(
-        self, priority: Priority, operation: str, run: Callable[[Sequence[Any]], FloatArray], items: list[_Item]
+        self,
+        priority: Priority,
+        operation: str,
+        run: Callable[[Sequence[Any]], FloatArray],
+        items: list[_Item],
     ) -> None:
         with self._wake:
             if self._closed:

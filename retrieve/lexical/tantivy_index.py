@@ -59,9 +59,7 @@ class TantivyIndex:
         try:
             self._writer = self._index.writer(heap_size=_WRITER_HEAP_BYTES, num_threads=1)
         except ValueError as error:
-            raise Conflict(
-                f"lexical index {directory} has another writer; close it first: {error}"
-            ) from error
+            raise Conflict(f"lexical index {directory} has another writer; close it first: {error}") from error
 
     def add(self, documents: Sequence[LexicalDocument]) -> None:
         latest = {document.chunk: document for document in documents}
@@ -147,9 +145,7 @@ def _restriction_clauses(restriction: Restriction) -> Iterator[tuple[Occur, Quer
         yield Occur.MustNot, Query.term_set_query(_SCHEMA, "version", restriction.excluded.tolist())
 
 
-def _hits_past_ties(
-    searcher: tantivy.Searcher, query: Query, top_k: int
-) -> list[tuple[float, tantivy.DocAddress]]:
+def _hits_past_ties(searcher: tantivy.Searcher, query: Query, top_k: int) -> list[tuple[float, tantivy.DocAddress]]:
     """The best `top_k` hits and all further ones whose score equals the last of them."""
     limit = top_k + 1
     while True:

@@ -55,9 +55,7 @@ class VectorIndex(Protocol):
         """Dimensions of every vector."""
         ...
 
-    def add(
-        self, chunks: NDArray[np.int64], versions: NDArray[np.int64], vectors: NDArray[np.float32]
-    ) -> None:
+    def add(self, chunks: NDArray[np.int64], versions: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         """Add n vectors; a chunk key already present is replaced.
 
         `chunks` and `versions` are int64 arrays of shape (n,), `vectors` is a float32 array of shape (n, dim)
@@ -97,6 +95,4 @@ def check_vectors(vectors: NDArray[np.float32], *, dim: int) -> None:
     wrong = np.flatnonzero(np.abs(lengths - 1) > _LENGTH_TOLERANCE)
     if len(wrong):
         row = int(wrong[0])
-        raise InvalidInput(
-            f"vector in row {row} has length {lengths[row]:.4f} instead of 1; normalise it (L2)"
-        )
+        raise InvalidInput(f"vector in row {row} has length {lengths[row]:.4f} instead of 1; normalise it (L2)")

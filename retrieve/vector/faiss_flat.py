@@ -65,18 +65,14 @@ class FlatSegmentIndex:
 class FaissFlatIndex:
     """The exact vector index. `build` makes the index inside each segment; other tiers pass their own."""
 
-    def __init__(
-        self, dim: int, *, build: Callable[[NDArray[np.float32]], SegmentIndex] = FlatSegmentIndex
-    ) -> None:
+    def __init__(self, dim: int, *, build: Callable[[NDArray[np.float32]], SegmentIndex] = FlatSegmentIndex) -> None:
         self.dim = dim
         self._build = build
         self._lock = threading.Lock()
         self._segments: tuple[LiveSegment, ...] = ()
         self._pending: list[Batch] = []
 
-    def add(
-        self, chunks: NDArray[np.int64], versions: NDArray[np.int64], vectors: NDArray[np.float32]
-    ) -> None:
+    def add(self, chunks: NDArray[np.int64], versions: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         check_vectors(vectors, dim=self.dim)
         if not chunks.shape == versions.shape == (len(vectors),):
             raise InvalidInput(
@@ -108,9 +104,7 @@ class FaissFlatIndex:
 
     def _seal(self, batch: Batch) -> None:
         """Make the batch the newest segment; older rows of the same chunks die."""
-        self._segments = tuple(
-            part.without(np.isin(part.segment.chunks, batch[0])) for part in self._segments
-        )
+        self._segments = tuple(part.without(np.isin(part.segment.chunks, batch[0])) for part in self._segments)
         if len(batch[0]):
             self._segments += (self._segment(batch),)
 

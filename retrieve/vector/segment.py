@@ -80,7 +80,5 @@ class LiveSegment:
         if allowed == 0:
             return Candidates.none()
         all_rows = allowed == len(self.segment)
-        rows, scores = self.segment.index.nearest(
-            query, top_k=min(top_k, allowed), mask=None if all_rows else mask
-        )
+        rows, scores = self.segment.index.nearest(query, top_k=min(top_k, allowed), mask=None if all_rows else mask)
         return Candidates.best(self.segment.chunks[rows], scores, top_k=top_k)

@@ -31,9 +31,7 @@ def test_mask(allowed: list[int] | None, excluded: list[int], mask: list[int]) -
 
 @settings(deadline=None)
 @given(st.none() | st.sets(keys), st.sets(keys), st.lists(keys))
-def test_mask_agrees_with_set_membership(
-    allowed: set[int] | None, excluded: set[int], asked: list[int]
-) -> None:
+def test_mask_agrees_with_set_membership(allowed: set[int] | None, excluded: set[int], asked: list[int]) -> None:
     """The binary search says what Python's sets say, for any int64 keys."""
     mask = Restriction.of(allowed, excluded=excluded).mask(np.array(asked, np.int64))
     assert mask.tolist() == [(allowed is None or k in allowed) and k not in excluded for k in asked]

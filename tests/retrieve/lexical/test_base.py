@@ -98,9 +98,7 @@ def test_a_repeated_query_term_counts_twice(index: LexicalIndex) -> None:
     assert twice == pytest.approx(2 * once, rel=1e-4)
 
 
-@pytest.mark.parametrize(
-    "syntax", ["cat AND dog", "-cat", "terms:cat", "cat*", '"cat', "(cat OR", "cat^9", "[a TO z]"]
-)
+@pytest.mark.parametrize("syntax", ["cat AND dog", "-cat", "terms:cat", "cat*", '"cat', "(cat OR", "cat^9", "[a TO z]"])
 def test_query_syntax_is_never_interpreted(index: LexicalIndex, syntax: str) -> None:
     """Only the plain term cat, where one stands alone, matches; the operators are unknown terms."""
     index.add(ANIMALS)
@@ -290,9 +288,7 @@ CHINESE = """
         (CHINESE, "哪份條約結束了戰爭？", 2),
     ],
 )
-def test_engines_agree_on_the_best_chunk(
-    index: LexicalIndex, texts: list[str], question: str, best: int
-) -> None:
+def test_engines_agree_on_the_best_chunk(index: LexicalIndex, texts: list[str], question: str, best: int) -> None:
     """English with inflections, Chinese asked in either script."""
     index.add([LexicalDocument(i, i, tuple(analyse_document(text))) for i, text in enumerate(texts)])
     hits = index.publish().search(analyse_query(question), top_k=3)

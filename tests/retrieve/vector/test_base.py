@@ -46,9 +46,7 @@ def add(index: VectorIndex, vectors: dict[int, NDArray[np.float32]], *, version:
     index.add(chunks, versions, np.stack(list(vectors.values())))
 
 
-def found(
-    snapshot: VectorSnapshot, *, top_k: int = 10, restriction: Restriction = Restriction.EVERYTHING
-) -> list[int]:
+def found(snapshot: VectorSnapshot, *, top_k: int = 10, restriction: Restriction = Restriction.EVERYTHING) -> list[int]:
     """Chunk keys nearest to X, in order."""
     return snapshot.search(X, top_k=top_k, restriction=restriction).chunks.tolist()
 
@@ -194,9 +192,7 @@ def test_top_k_below_one_is_refused(index: VectorIndex) -> None:
         (np.zeros((1, DIM), np.float32), "row 0 has length 0.0000"),
     ],
 )
-def test_vectors_that_do_not_fit_are_refused(
-    index: VectorIndex, vectors: NDArray[np.float32], message: str
-) -> None:
+def test_vectors_that_do_not_fit_are_refused(index: VectorIndex, vectors: NDArray[np.float32], message: str) -> None:
     """The message tells the row and what is wrong; nothing was added."""
     keys = np.arange(len(vectors))
     with pytest.raises(InvalidInput, match=message):
@@ -287,9 +283,7 @@ def test_agrees_with_brute_force(
     similarity = DIRECTIONS @ DIRECTIONS[query]
     visible = [c for c in live if (allowed is None or c // 3 in allowed) and c // 3 not in excluded]
     expected = sorted(visible, key=lambda chunk: (-similarity[live[chunk]], chunk))[:top_k]
-    hits = snapshot.search(
-        DIRECTIONS[query], top_k=top_k, restriction=Restriction.of(allowed, excluded=excluded)
-    )
+    hits = snapshot.search(DIRECTIONS[query], top_k=top_k, restriction=Restriction.of(allowed, excluded=excluded))
     assert snapshot.count == len(live)
     assert hits.chunks.tolist() == expected
     assert hits.scores == pytest.approx(similarity[[live[chunk] for chunk in expected]], abs=1e-6)

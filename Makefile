@@ -1,0 +1,46 @@
+# Everything a newcomer, a developer and the gate need. `make serve` and `make test` are the two commands of the README.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PLATFORM ?= cpu
+INSTALLED := $(VENV)/.installed-$(PLATFORM)
+DEVELOPED := $(VENV)/.developed-$(PLATFORM)
+export HF_HUB_OFFLINE ?= 1
+export TOKENIZERS_PARALLELISM ?= false
+
+.PHONY: serve test lint types layers check clean
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(INSTALLED): pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0 -c constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(PLATFORM)]'
+	touch $@
+
+$(DEVELOPED): $(INSTALLED)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(PLATFORM),dev]'
+	touch $@
+
+serve: $(INSTALLED) ## install, ingest the sample documents, serve API and web page
+	$(BIN)/citewell serve --samples
+
+test: $(DEVELOPED) ## install what the tests need, then run them
+	.ci/system-packages
+	$(BIN)/python -m pytest
+
+lint: $(DEVELOPED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(DEVELOPED)
+	$(BIN)/mypy
+
+layers: $(DEVELOPED)
+	$(BIN)/lint-imports
+
+check: lint types layers test ## everything the gate runs
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,39 @@
+"""Fixtures shared by the whole suite."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+from api.bootstrap import Service, open_service
+from api.settings import Settings
+from tests.fakes import HashingEncoder
+
+SHARED = Path(os.environ.get("CITEWELL_SHARED_DIR", Path(__file__).resolve().parents[2] / "shared"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of public data sets beside the checkout (or where CITEWELL_SHARED_DIR points)."""
+    if not (SHARED / "datasets").is_dir():
+        pytest.skip(f"needs the public data sets in {SHARED / 'datasets'}; set CITEWELL_SHARED_DIR")
+    return SHARED
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings of a fresh, empty data directory."""
+    return Settings(data_dir=tmp_path / "data", chunk_tokens=60, overlap_tokens=12)
+
+
+@pytest.fixture
+def service(settings: Settings) -> Iterator[Service]:
+    """A whole service on a fresh data directory, with a fast fake embedder and real parsers."""
+    with open_service(settings, load=lambda name, revision: HashingEncoder(name, revision)) as opened:
+        yield opened
