@@ -39,8 +39,8 @@ class AnswerSpan:
 class Citation:
     """Evidence for `answer[answer_start:answer_end]`.
 
-    `quote` equals `text[char_start:char_end]` of the named version, byte for byte. `support` in [0, 1] says how well the
-    quote supports the cited part of the answer.
+    `quote` equals `text[char_start:char_end]` of the named version, byte for byte. `support` in [0, 1] says how well
+    the quote supports the cited part of the answer.
     """
 
     marker: str
@@ -108,8 +108,8 @@ class Usage:
 class Answer:
     """A finished answer or refusal. `text` is None exactly when refused.
 
-    `confidence` in [0, 1] estimates the probability that the answer is right. `evidence_rate` is the share of the proposed
-    sentences that their citations support; None when refused.
+    `confidence` in [0, 1] estimates the probability that the answer is right. `evidence_rate` is the share of the
+    proposed sentences that their citations support; None when refused.
     """
 
     answer_id: str

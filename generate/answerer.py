@@ -1,4 +1,6 @@
-"""The one path from a question to an answer. HTTP, CLI, the OpenAI route and the evaluation all run `stream`; `ask` drains it."""
+"""The one path from a question to an answer. HTTP, CLI, the OpenAI route and the evaluation all run `stream`; `ask`
+drains it.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,7 @@ class _Progress:
     timings_ms: dict[str, float] = field(default_factory=dict)
     sentences: list[CheckedSentence] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
 
     @property
     def length(self) -> int:
@@ -124,7 +126,8 @@ class Answerer:
         access: Access,
         key_id: str | None,
     ) -> AsyncIterator[AnswerEvent]:
-        """Events in order: one `RetrievalEvent`; `SentenceEvent`, `DroppedEvent` and (on request) `DraftEvent`; one `DoneEvent`.
+        """Events in order: one `RetrievalEvent`; `SentenceEvent`, `DroppedEvent` and (on request) `DraftEvent`; one
+        `DoneEvent`.
 
         The decision rests on this question's evidence only. Raises `InvalidInput`, `Conflict` (`no_certificate`),
         `DeadlineExceeded`, `Overloaded` and `Unavailable` as the stages do; then nothing is stored.

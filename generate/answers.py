@@ -1,4 +1,6 @@
-"""Answers as they are kept: each with its trace, so that it can be explained and replayed; redacted when evidence is deleted."""
+"""Answers as they are kept: each with its trace, so that it can be explained and replayed; redacted when evidence is
+deleted.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,9 @@ class Answers:
         self._catalogue.write(change)
 
     def get(self, answer_id: str) -> StoredAnswer:
-        """Raises `NotFound` (`answer_not_found`), and `Gone` (`evidence_deleted`) after a document it rests on was deleted."""
+        """Raises `NotFound` (`answer_not_found`), and `Gone` (`evidence_deleted`) after a document it rests on was
+        deleted.
+        """
         with self._catalogue.read() as connection:
             row = connection.execute(select(answers).where(answers.c.answer_id == answer_id)).one_or_none()
         if row is None:

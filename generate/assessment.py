@@ -1,8 +1,9 @@
 """Does the evidence contain the answer, and in which sentences? Scores sentences of the passages for a question.
 
-Each sentence gets features; a logistic model, fitted by `eval.fit_extractive` and shipped as `data/models/extractive.json`, turns
-them into a score, and the features of the best sentence into the confidence that it answers the question. Questions in a script
-that the embedder cannot read use a second set of weights without embeddings.
+Each sentence gets features; a logistic model, fitted by `eval.fit_extractive` and shipped as
+`data/models/extractive.json`, turns them into a score, and the features of the best sentence into the confidence
+that it answers the question. Questions in a script that the embedder cannot read use a second set of weights without
+embeddings.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -54,11 +56,14 @@ _TIME = re.compile(
 )
 _NAME = re.compile(r"(?<=[a-z0-9,;:)] )[A-Z][\w'-]+|[A-Z][\w'-]+ [A-Z][\w'-]+")
 _ASKS_TIME = re.compile(
-    r"\b(?:when|what (?:year|date|day|time|month|century)|which year|how long)\b|何时|什么时候|哪一?年|几点|几月|多久|哪一?天",
+    r"\b(?:when|what (?:year|date|day|time|month|century)|which year|how long)\b"
+    r"|何时|什么时候|哪一?年|几点|几月|多久|哪一?天",
     re.IGNORECASE,
 )
 _ASKS_NUMBER = re.compile(
-    r"\b(?:how (?:many|much|far|tall|old|large|big|fast|high|deep|wide|often)|what (?:percentage|number|amount|price|cost|rate))\b|多少|几[个名人次艘条岁]|多[高长大远快深宽]",
+    r"\b(?:how (?:many|much|far|tall|old|large|big|fast|high|deep|wide|often)"
+    r"|what (?:percentage|number|amount|price|cost|rate))\b"
+    r"|多少|几[个名人次艘条岁]|多[高长大远快深宽]",
     re.IGNORECASE,
 )
 _ASKS_NAME = re.compile(
@@ -211,7 +216,7 @@ class SentenceAssessor:
 
 
 def _candidates(question_terms: Sequence[str], hits: Sequence[Hit], encoder: Encoder) -> list[_Candidate]:
-    """Sentences of the passages that say something, each once, in reading order; long ones cut to their best clauses."""
+    """Sentences of the passages that say something, each once, in reading order; long ones cut to clauses."""
     seen: set[tuple[int, int]] = set()
     found = []
     for hit in hits:
@@ -264,7 +269,7 @@ def _best_clauses(text: str, span: Span, question_terms: Sequence[str], encoder:
 
 
 def _shortlist(terms: Sequence[str], candidates: Sequence[_Candidate]) -> list[_Candidate]:
-    """At most 24 candidates: those that share most terms with the question, earlier passages first; in reading order."""
+    """At most 24 candidates: those that share most terms with the question, earlier passages first."""
     wanted = set(terms)
     by_promise = sorted(
         range(len(candidates)),
@@ -292,16 +297,16 @@ def _features(
     cosine: float,
     idf: Mapping[str, float],
 ) -> tuple[float, ...]:
-    """In the order of `FEATURES`: cosine of sentence and question; share of the question's terms in the sentence, plain and
-    idf-weighted; share of its neighbouring term pairs; best passage's share of the score; 1 / rank of the passage; whether the kind of
-    thing asked for (time, number, name) is there (1), missing (-1) or unknown (0); how plausible its length is; the margin (filled
-    in later); cosine of passage and question.
+    """In the order of `FEATURES`: cosine of sentence and question; share of the question's terms in the sentence,
+    plain and idf-weighted; share of its neighbouring term pairs; best passage's share of the score; 1 / rank of the
+    passage; whether the kind of thing asked for (time, number, name) is there (1), missing (-1) or unknown (0); how
+    plausible its length is; the margin (filled in later); cosine of passage and question.
     """
     held = set(candidate.terms)
     unseen = math.log(1 + 2 * max(len(idf), 1))
     weight = sum(idf.get(term, unseen) for term in terms) or 1.0
-    pairs = list(zip(terms, terms[1:], strict=False))
-    held_pairs = set(zip(candidate.terms, candidate.terms[1:], strict=False))
+    pairs = list(pairwise(terms))
+    held_pairs = set(pairwise(candidate.terms))
     hit = candidate.quote.hit
     top = hits[0].score or 1.0
     return (

@@ -24,7 +24,9 @@ def record_feedback(
     comment: str | None,
     key_id: str | None,
 ) -> None:
-    """Store one judgement. `correct` and `incorrect` count for the cited documents; the other two judge the decision only."""
+    """Store one judgement. `correct` and `incorrect` count for the cited documents; the other two judge the decision
+    only.
+    """
 
     def change(connection: Connection) -> None:
         connection.execute(

@@ -1,13 +1,13 @@
 """The protocol of generators: evidence in, candidate sentences with the evidence they rest on out.
 
-A generator only proposes. Whether a sentence stands, and whether the question is answered at all, is decided afterwards by the
-policy and the citation check, which are the same for every generator.
+A generator only proposes. Whether a sentence stands, and whether the question is answered at all, is decided
+afterwards by the policy and the citation check, which are the same for every generator.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from generate.answer import AnswerSpan, GeneratorInfo, Usage
@@ -35,7 +35,7 @@ class Draft:
 class Finished:
     """The generator's last word, with its token counts."""
 
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
 
 
 Piece = Draft | Sentence | Finished
@@ -53,8 +53,8 @@ class Evidence:
 class Generator(Protocol):
     """Proposes an answer from evidence. Yields any number of `Draft` and `Sentence`, then exactly one `Finished`.
 
-    Raises `Unavailable` when its model cannot be reached, `DeadlineExceeded` when it is too slow. Closing the iterator cancels
-    the work.
+    Raises `Unavailable` when its model cannot be reached, `DeadlineExceeded` when it is too slow. Closing the
+    iterator cancels the work.
     """
 
     info: GeneratorInfo

@@ -1,8 +1,8 @@
 """The refusal policy, in one place: whether evidence suffices, and which certificate, if any, bounds the risk.
 
-A certificate (Learn then Test; Angelopoulos et al., 2021) belongs to a pipeline fingerprint and a collection. It is void when
-the fingerprint differs, or when more than 10 % of the live chunks have changed since; then the default threshold serves and
-no risk is stated.
+A certificate (Learn then Test; Angelopoulos et al., 2021) belongs to a pipeline fingerprint and a collection. It is
+void when the fingerprint differs, or when more than 10 % of the live chunks have changed since; then the default
+threshold serves and no risk is stated.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ _CHUNK_CHANGE_MAX = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What a calibration proved: with probability `confidence`, at most `risk` of the answers given at `threshold` are wrong."""
+    """What a calibration proved: with probability `confidence`, at most `risk` of the answers given at `threshold`
+    are wrong.
+    """
 
     certificate_id: str
     fingerprint: str
@@ -52,14 +54,15 @@ class RefusalPolicy:
     def decide(self, *, collection_pk: int, fingerprint: str, max_risk: float | None) -> Decision:
         """The threshold for one question.
 
-        Raises `Conflict` (`no_certificate`) when `max_risk` is asked for and no valid certificate bounds the risk that low.
+        Raises `Conflict` (`no_certificate`) when `max_risk` is asked for and no valid certificate bounds the risk
+        that low.
         """
         valid = self._certificates(collection_pk, fingerprint)
         if max_risk is not None:
             valid = [certificate for certificate in valid if certificate.risk <= max_risk]
             if not valid:
                 raise Conflict(
-                    f"no valid certificate bounds the risk at {max_risk:g}; calibrate the collection first, or leave max_risk out",
+                    f"no valid certificate bounds the risk at {max_risk:g}; calibrate, or leave max_risk out",
                     code="no_certificate",
                 )
         if not valid:

@@ -1,0 +1,252 @@
+"""Fits the weights of the extractive assessor: `python -m eval.fit_extractive --data DIR --out FILE`.
+
+Reads public sets in the shared format, only the parts meant for fitting: sentence weights on the `train` part,
+confidence weights on the `choose` part, a third of whose gold passages are left out of the corpus so that
+unanswerable questions are met as the service meets them. Logistic regressions by scikit-learn; deterministic for a
+seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.progress import track
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+
+from eval.measures import contains_answer
+from generate.assessment import FEATURES, AssessmentWeights, LogisticModel, SentenceAssessor
+from ingest.chunking import ChunkShape, chunk_document, contextual_text
+from ingest.credibility import Credibility
+from ingest.generations import GenerationSpec
+from ingest.models import Encoder, ModelRuntime, Priority, SentenceTransformerEncoder
+from ingest.parsing import ParsedDocument
+from retrieve import ANALYSER, Hit, Scores
+from retrieve.analysis import analyse_document, analyse_query
+from retrieve.candidates import Candidates
+from retrieve.fusion import embedder_fits, fuse_vector_and_lexical
+from retrieve.lexical.base import LexicalDocument
+from retrieve.lexical.registry import open_lexical_index
+from retrieve.vector.registry import open_vector_index
+
+_TOP_K = 8
+_CANDIDATES = 100
+_REMOVED_SHARE = 1 / 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Example:
+    question: str
+    answers: tuple[str, ...]
+    gold: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Passages (id, title, text) with the questions asked of them."""
+
+    passages: tuple[tuple[str, str, str], ...]
+    examples: tuple[_Example, ...]
+
+
+class _Collection:
+    """A small in-memory collection behind the service's own chunking, indexes and fusion."""
+
+    def __init__(self, passages: Iterable[tuple[str, str, str]], encoder: Encoder, runtime: ModelRuntime) -> None:
+        self._encoder, self._runtime = encoder, runtime
+        self._hits: list[Hit] = []
+        texts: list[str] = []
+        for key, (document_id, title, text) in enumerate(passages):
+            for chunk in chunk_document(ParsedDocument(text, title), encoder, ChunkShape(200, 40)):
+                body = text[chunk.start : chunk.end]
+                texts.append(contextual_text(title, chunk.heading, body))
+                self._hits.append(_hit(len(self._hits), key, document_id, title, chunk.start, body))
+        keys = np.arange(len(texts), dtype=np.int64)
+        vectors, lexical = open_vector_index(dim=encoder.dimensions), open_lexical_index()
+        embedded = runtime.embed(encoder, texts, kind="document", priority=Priority.BULK)
+        vectors.add(keys, np.array([hit.version_pk for hit in self._hits], dtype=np.int64), embedded)
+        lexical.add(
+            [LexicalDocument(k, self._hits[k].version_pk, tuple(analyse_document(t))) for k, t in enumerate(texts)]
+        )
+        self._vectors, self._lexical = vectors.publish(), lexical.publish()
+
+    def search(self, question: str) -> list[Hit]:
+        fits = embedder_fits(question, languages=self._encoder.languages)
+        near = Candidates.none()
+        if fits:
+            query = self._runtime.embed(self._encoder, [question], kind="query", priority=Priority.QUERY)[0]
+            near = self._vectors.search(query, top_k=_CANDIDATES)
+        worded = self._lexical.search(analyse_query(question), top_k=_CANDIDATES)
+        fused = fuse_vector_and_lexical(near, worded, top_k=_TOP_K, weight_vector=float(fits))
+        return [
+            _ranked(
+                self._hits[hit.chunk], rank, hit.score, hit.stages["vector"].score if "vector" in hit.stages else None
+            )
+            for rank, hit in enumerate(fused, start=1)
+        ]
+
+
+def fit(data: Path, *, questions: int, seed: int) -> dict[str, Any]:
+    """Weights of all four models with their AUROC on the data they were fitted to (a sanity figure, not a result)."""
+    encoder, runtime = SentenceTransformerEncoder("all-MiniLM-L6-v2"), ModelRuntime()
+    english = [_squad(data, range(8), range(8, 10)), _nq(data)]
+    chinese = [_paragraphs(data / name) for name in ("drcd_dev", "cmrc2018_trial")]
+    fitted: dict[str, Any] = {"features": list(FEATURES)}
+    for prefix, sets in (("", english), ("lexical_", chinese)):
+        rows = pd.concat([_sentence_rows(train, encoder, runtime, questions, seed) for train, _ in sets])
+        fitted[f"{prefix}sentence"] = ranker = _logistic(rows)
+        judged = pd.concat([_confidence_rows(choose, encoder, runtime, ranker, questions, seed) for _, choose in sets])
+        fitted[f"{prefix}confidence"] = _logistic(judged)
+    runtime.close()
+    return fitted
+
+
+def _logistic(rows: pd.DataFrame) -> dict[str, Any]:
+    features, labels = rows[list(FEATURES)].to_numpy(), rows["label"].to_numpy()
+    model = LogisticRegression(max_iter=1000).fit(features, labels)
+    auroc = roc_auc_score(labels, model.predict_proba(features)[:, 1])
+    return {
+        "weights": [round(float(w), 4) for w in model.coef_[0]],
+        "intercept": round(float(model.intercept_[0]), 4),
+        "fitted_on": {"rows": len(rows), "positive": int(labels.sum()), "auroc": round(float(auroc), 4)},
+    }
+
+
+def _sentence_rows(part: _Part, encoder: Encoder, runtime: ModelRuntime, questions: int, seed: int) -> pd.DataFrame:
+    """One row a candidate sentence of questions whose answer was found; label: it holds it, in a gold passage."""
+    collection = _Collection(part.passages, encoder, runtime)
+    assessor = SentenceAssessor(runtime, lambda _: encoder, _UNFITTED, timeout_s=600)
+    rows = []
+    for example in track(_sample([e for e in part.examples if e.answers], questions, seed), "sentences"):
+        found = assessor.feature_rows(example.question, collection.search(example.question), _SPEC)
+        labels = [q.hit.document_id == example.gold and contains_answer(q.text, example.answers) for q, _ in found]
+        if any(labels):
+            rows += [(*features, label) for (_, features), label in zip(found, labels, strict=True)]
+    return pd.DataFrame(rows, columns=[*FEATURES, "label"])
+
+
+def _confidence_rows(
+    part: _Part, encoder: Encoder, runtime: ModelRuntime, ranker: dict[str, Any], questions: int, seed: int
+) -> pd.DataFrame:
+    """One row a question; label: the best sentence holds a gold answer. A third of the gold passages are missing."""
+    golds = sorted({example.gold for example in part.examples if example.gold})
+    removed = set(random.Random(seed).sample(golds, int(len(golds) * _REMOVED_SHARE)))  # noqa: S311 - not a secret
+    collection = _Collection([p for p in part.passages if p[0] not in removed], encoder, runtime)
+    model = LogisticModel(tuple(ranker["weights"]), ranker["intercept"])
+    assessor = SentenceAssessor(
+        runtime, lambda _: encoder, AssessmentWeights(model, _FLAT, model, _FLAT), timeout_s=600
+    )
+    rows = []
+    for example in track(_sample(part.examples, questions, seed), "confidence"):
+        assessment = assessor.assess(example.question, collection.search(example.question), _SPEC)
+        if assessment.sentences:
+            right = contains_answer(assessment.sentences[0].quote.text, example.answers)
+            rows.append((*[assessment.features[name] for name in FEATURES], right))
+    return pd.DataFrame(rows, columns=[*FEATURES, "label"])
+
+
+def _squad(data: Path, train: range, choose: range) -> tuple[_Part, _Part]:
+    """SQuAD 2.0 split by article, in file order."""
+    corpus = list(_lines(data / "squad2_dev_a" / "corpus.jsonl.gz"))
+    articles = list(dict.fromkeys(line["meta"]["article"] for line in corpus))
+    questions = list(_lines(data / "squad2_dev_a" / "questions.jsonl.gz"))
+
+    def part(indices: range) -> _Part:
+        chosen = {articles[i] for i in indices}
+        return _part([line for line in corpus if line["meta"]["article"] in chosen], questions)
+
+    return part(train), part(choose)
+
+
+def _nq(data: Path) -> tuple[_Part, _Part]:
+    """Natural Questions (QED, train): the first 90 % of the articles train, the rest chooses."""
+    return _halves(data / "qed_nq_train", 0.9, 1.0, key=lambda line: str(line["meta"].get("article", line["title"])))
+
+
+def _paragraphs(folder: Path) -> tuple[_Part, _Part]:
+    """Chinese paragraphs: the first half trains, the next quarter chooses."""
+    return _halves(folder, 0.5, 0.75, key=lambda line: str(line["id"]))
+
+
+def _halves(folder: Path, train: float, choose: float, *, key: Callable[[dict[str, Any]], str]) -> tuple[_Part, _Part]:
+    corpus = list(_lines(folder / "corpus.jsonl.gz"))
+    questions = list(_lines(folder / "questions.jsonl.gz"))
+    keys = list(dict.fromkeys(key(line) for line in corpus))
+    first, second = set(keys[: int(len(keys) * train)]), set(keys[int(len(keys) * train) : int(len(keys) * choose)])
+    return tuple(  # type: ignore[return-value]  # exactly two
+        _part([line for line in corpus if key(line) in chosen][:1500], questions) for chosen in (first, second)
+    )
+
+
+def _part(corpus: Sequence[dict[str, Any]], questions: Iterable[dict[str, Any]]) -> _Part:
+    ids = {line["id"] for line in corpus}
+    examples = [
+        _Example(line["question"], tuple(line["answers"]), line["gold_doc_ids"][0] if line["gold_doc_ids"] else None)
+        for line in questions
+        if (line["gold_doc_ids"] or [line.get("meta", {}).get("source_doc_id")])[0] in ids
+    ]
+    return _Part(tuple((line["id"], line["title"] or "", line["text"]) for line in corpus), tuple(examples))
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        yield from map(json.loads, lines)
+
+
+def _sample(examples: Sequence[_Example], count: int, seed: int) -> list[_Example]:
+    return random.Random(seed).sample(list(examples), min(count, len(examples)))  # noqa: S311 - not a secret
+
+
+def _hit(chunk: int, version: int, document_id: str, title: str, start: int, text: str) -> Hit:
+    return Hit(
+        rank=0,
+        chunk_id=str(chunk),
+        document_id=document_id,
+        document_pk=version,
+        version=1,
+        version_pk=version,
+        title=title,
+        page=None,
+        heading=None,
+        char_start=start,
+        char_end=start + len(text),
+        text=text,
+        score=0.0,
+        scores=Scores(None, None, 0.0, None, 0.5),
+        language=None,
+        document_date=None,
+        credibility=Credibility(),
+    )
+
+
+def _ranked(hit: Hit, rank: int, score: float, cosine: float | None) -> Hit:
+    return replace(hit, rank=rank, score=score, scores=replace(hit.scores, vector=cosine, fused=score))
+
+
+_FLAT = LogisticModel((0.0,) * len(FEATURES), 0.0)
+_UNFITTED = AssessmentWeights(_FLAT, _FLAT, _FLAT, _FLAT)
+_SPEC = GenerationSpec("all-MiniLM-L6-v2", "", 384, 200, 40, ANALYSER, "")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Fit the weights of the extractive assessor.")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the public sets")
+    parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--questions", type=int, default=600, help="questions a set and part")
+    parser.add_argument("--seed", type=int, default=7)
+    arguments = parser.parse_args()
+    fitted = fit(arguments.data, questions=arguments.questions, seed=arguments.seed)
+    arguments.out.write_text(json.dumps(fitted, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
