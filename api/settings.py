@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from pydantic import Field
@@ -30,3 +31,29 @@ class Settings(BaseSettings, IngestSettings, RetrieveSettings, GenerateSettings)
     concurrent_requests_max: int = Field(
         64, ge=1, description="Searches and questions under way at once; beyond, requests get 429."
     )
+
+
+def settings_markdown() -> str:
+    """The page `docs/settings.md`: one table a layer, in the order in which the fields stand in the code."""
+    parts = ["# Settings\n\nEach is an environment variable. Made by `python -m api.settings > docs/settings.md`.\n"]
+    seen: set[str] = set()
+    for title, layer in (
+        ("Ingest", IngestSettings),
+        ("Retrieve", RetrieveSettings),
+        ("Generate", GenerateSettings),
+        ("Server", Settings),
+    ):
+        parts.append(f"\n## {title}\n\n| variable | default | unit | meaning |\n|---|---|---|---|\n")
+        for name, field in layer.model_fields.items():
+            if name not in seen:
+                seen.add(name)
+                extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+                default = "none" if field.default in (None, "") else f"`{field.default}`"
+                parts.append(
+                    f"| `CITEWELL_{name.upper()}` | {default} | {extra.get('unit', '')} | {field.description} |\n"
+                )
+    return "".join(parts)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(settings_markdown())

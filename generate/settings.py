@@ -23,9 +23,3 @@ class GenerateSettings(BaseModel):
         description="Least confidence at which a question is answered; below it the answer is a refusal.",
     )
     ask_top_k: int = Field(8, ge=1, le=100, description="Passages that the generator reads.")
-    answer_retention_days: float = Field(
-        90.0,
-        ge=0,
-        description="How long answers and their traces are kept.",
-        json_schema_extra={"unit": "days"},
-    )

@@ -76,9 +76,3 @@ class IngestSettings(BaseModel):
         description="A job whose worker shows no sign of life this long is taken over.",
         json_schema_extra={"unit": "s"},
     )
-    version_retention_days: float = Field(
-        90.0,
-        ge=0,
-        description="How long replaced versions are kept for replay.",
-        json_schema_extra={"unit": "days"},
-    )
