@@ -39,6 +39,10 @@ class _WorkerGoneError(Exception):
         self.status = status
 
 
+class _UndeliveredError(Exception):
+    """The process was gone before it got the request."""
+
+
 class _LateError(Exception):
     """The process did not answer in time."""
 
@@ -95,7 +99,13 @@ class ParserPool:
         self._starter.shutdown()
 
     def _ask(self, source: SourceFile, limits: ParseLimits) -> wire.Message:
-        worker = self._take()
+        """Ask a worker; ask a fresh one, once, if the first was gone before it got this document."""
+        try:
+            return self._ask_worker(self._take(), source, limits)
+        except _UndeliveredError:
+            return self._ask_worker(self._start(), source, limits)
+
+    def _ask_worker(self, worker: _Worker, source: SourceFile, limits: ParseLimits) -> wire.Message:
         healthy = False
         try:
             request = wire.pack(wire.request(source, limits))
@@ -178,14 +188,17 @@ class _Worker:
         return self._process.poll() is None
 
     def ask(self, request: bytes, timeout_s: float, answer_bytes_max: int) -> wire.Message:
-        """Send a request and wait for its answer. Raises `_LateError` or `_WorkerGoneError`."""
+        """Send a request and wait for its answer.
+
+        Raises `_UndeliveredError`, `_LateError` or `_WorkerGoneError`.
+        """
         self.documents += 1
         deadline = time.monotonic() + timeout_s
         try:
             self._stdin.write(request)  # a few hundred bytes: fits into the pipe whatever the process does
             self._stdin.flush()
         except (OSError, ValueError) as error:
-            raise _WorkerGoneError(self._status()) from error
+            raise _UndeliveredError from error
         return self._receive(deadline, answer_bytes_max)
 
     def kill(self) -> None:

@@ -133,9 +133,14 @@ def test_workers_do_not_inherit_secrets(
     assert {"OMP_THREAD_LIMIT=1", "ORT_DISABLE_TELEMETRY=1", "HF_HUB_OFFLINE=1"} <= set(text.split("\n"))
 
 
-def test_a_worker_that_died_while_idle_is_replaced(hostile_pool: ParserPool, order: Order) -> None:
-    """The document that would have got it does not notice."""
+@pytest.mark.parametrize("noticed", [True, False])
+def test_a_worker_that_died_while_idle_is_replaced(
+    hostile_pool: ParserPool, order: Order, monkeypatch: pytest.MonkeyPatch, noticed: bool
+) -> None:
+    """The document that would have got it does not suffer, even if the death shows only when it is sent."""
     pid = int(hostile_pool.parse(order("pid")).text)
+    if not noticed:
+        monkeypatch.setattr(pool._Worker, "is_alive", lambda worker: True)
     os.kill(pid, signal.SIGKILL)
     wait_until_gone([pid])
     assert int(hostile_pool.parse(order("pid")).text) != pid
