@@ -27,12 +27,17 @@ def clean(text: str) -> str:
     return _SURROGATE.sub("\ufffd", _INVISIBLE.sub("", _NEWLINES.sub("\n", text)))
 
 
+def tidy(text: str) -> str:
+    """Clean text without blanks at the ends of its lines, and without blank lines around it."""
+    return _TRAILING_BLANKS.sub("", clean(text)).strip(" \n")
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """One run of text. `level` 1-6 makes it a heading; a `tight` block stands on the line after the one
     before it.
 
-    Blanks at line ends and around the text are dropped, except from an `as_is` block.
+    Text that was tidied before it was measured is added `as_is`, so that it keeps its length.
     """
 
     text: str
@@ -86,9 +91,7 @@ class TextBuilder:
         Returns the code point at which the block begins, or None where it was blank. Raises
         `ExtractionFailed` (`too_large`) above `text_chars_max`.
         """
-        text = clean(block.text)
-        if not block.as_is:
-            text = _TRAILING_BLANKS.sub("", text).strip(" \n")
+        text = clean(block.text) if block.as_is else tidy(block.text)
         if not text.strip():
             return None
         if self._pieces and not self._pieces[-1].isspace():

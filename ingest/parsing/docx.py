@@ -42,6 +42,12 @@ class DocxParser:
 
     def parse(self, source: SourceFile, limits: ParseLimits) -> ParsedDocument:
         """See `Parser`."""
+        try:
+            return self._read(source, limits)
+        except RecursionError as error:
+            raise failures.broken(source.filename, "its tables are nested too deeply") from error
+
+    def _read(self, source: SourceFile, limits: ParseLimits) -> ParsedDocument:
         with ZipContainer(source, limits) as container:
             part = ooxml.main_part(container, "word/document.xml")
             body = child(container.read_xml(part), "body")

@@ -244,7 +244,7 @@ class _Reader(HTMLParser):
         elif frame.kind == "row":
             parent.blocks.extend(_row_blocks(frame.cells, tight=bool(parent.blocks)))
         else:
-            parent.blocks.extend(frame.blocks)
+            self._sink().extend(frame.blocks)
 
     def _flush(self) -> None:
         """End the current run of inline text; it becomes a block unless it is blank."""

@@ -55,6 +55,7 @@ _ZIP_CONTENT: Final = (
 # an encrypted DOCX, PPTX or XLSX is an OLE container too; its parser says so
 _OLE_TYPES: Final = (DOC, XLS, MSG, DOCX, PPTX, XLSX)
 _OLE_CONTENT: Final = (("WordDocument", DOC), ("Workbook", XLS), ("__substg1.0_", MSG))
+_GZIP: Final = b"\x1f\x8b"
 _TEXT_TYPES: Final = (HTML, MARKDOWN, PLAIN, CSV, TSV, EML, CORPUS_JSONL)
 _CONTROL: Final = bytes({*range(32), 127} - set(b"\t\n\r\f\x1b"))
 
@@ -70,6 +71,8 @@ def detect_media_type(filename: str, declared: str | None, head: bytes) -> str:
     found = _by_magic(head, named)
     if found is not None:
         return found
+    if head.startswith(_GZIP) and named != CORPUS_JSONL_GZIP:
+        raise _unsupported(filename, declared)
     if named in _TEXT_TYPES and not _is_binary(head):
         return named
     if named is None and head and not _is_binary(head):
@@ -100,8 +103,6 @@ def _by_magic(head: bytes, named: str | None) -> str | None:
         return PDF
     if head.startswith(b"{\\rtf"):
         return RTF
-    if head.startswith(b"\x1f\x8b"):
-        return named if named == CORPUS_JSONL_GZIP else None
     if head.startswith(b"PK\x03\x04"):
         return _in_zip(head, named)
     if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):

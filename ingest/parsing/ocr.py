@@ -21,6 +21,7 @@ OCR_QUALITY = 0.7
 
 _PREFERRED_LANGUAGES = ("eng", "chi_sim")
 _PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)  # loaded before the fork, where loading would not be safe
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,6 @@ def _languages(tesseract: str) -> str:
 
 
 def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() == 1:
         os._exit(1)

@@ -89,6 +89,8 @@ def _blocks(document: dict[str, Any], spreadsheet: bool) -> Iterator[Block]:
         kind = content["node_type"]
         if kind == "table":
             yield from _table(_grid(content["grid"]), spreadsheet)
+        elif kind == "metadata_block":  # the headers of a mail
+            yield from (Block(f"{name}: {value}", tight=True) for name, value in content["entries"])
         elif kind == "list_item":
             yield Block(f"- {content['text']}", tight=was_item)
         elif kind not in ("group", "list", "image"):

@@ -14,7 +14,7 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
 from ingest.parsing import cjk, dates, failures, ocr
-from ingest.parsing.blocks import Block, TextBuilder, clean
+from ingest.parsing.blocks import Block, TextBuilder, clean, tidy
 from ingest.parsing.document import ParsedDocument, ParseLimits, SourceFile
 
 GARBLED_SHARE_MAX = 0.3
@@ -61,7 +61,7 @@ class PdfParser:
         for index in range(len(document)):
             page = _read_page(document, index, tesseract)
             builder.begin_page(index + 1, separator="\n")
-            starts.append(builder.add(Block(page.text)))
+            starts.append(builder.add(Block(page.text, as_is=True)))
             pages.append(page)
         _require_text(source.filename, pages, tesseract)
         _mark_bookmarks(document, pages, starts, builder)
@@ -97,7 +97,7 @@ def _read_page(document: pdfium.PdfDocument, index: int, tesseract: str | None) 
             return PageText("", None)
         if tesseract is None:
             return PageText("", 0.0, is_picture=True)
-        recognised = clean(ocr.recognise(_render(page), tesseract))
+        recognised = tidy(ocr.recognise(_render(page), tesseract))
     except pdfium.PdfiumError:
         return PageText("", 0.0)
     return PageText(recognised, ocr.OCR_QUALITY if recognised else 0.0, is_picture=True)
@@ -115,8 +115,8 @@ def _native_text(page: pdfium.PdfPage) -> tuple[str, float]:
         pdfium_c.FPDFText_HasUnicodeMapError(textpage, i) == 1 for i in range(textpage.count_chars())
     )
     garbled = min(1.0, (unmapped + len(_CONTROL.findall(raw))) / max(1, len(raw)))
-    text = clean(raw).strip()
-    return (cjk.close_gaps(text) if cjk.is_spaced_out(text) else text), garbled
+    text = clean(raw)
+    return tidy(cjk.close_gaps(text) if cjk.is_spaced_out(text) else text), garbled
 
 
 def _render(page: pdfium.PdfPage) -> ocr.GreyImage:
@@ -136,7 +136,7 @@ def _require_text(filename: str, pages: list[PageText], tesseract: str | None) -
         reason = (
             "OCR recognised nothing on them"
             if tesseract
-            else "OCR is not installed here; ask the operator to install tesseract, or upload a copy with text"
+            else "OCR is not installed here; ask the operator to install tesseract, or upload a text version"
         )
         raise failures.no_text_layer(filename, reason)
     if any(page.quality == 0 for page in pages):

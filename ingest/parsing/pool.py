@@ -26,7 +26,7 @@ from ingest.parsing.document import ParsedDocument, ParseLimits, SourceFile
 DOCUMENTS_PER_WORKER = 200
 START_TIMEOUT_S = 60.0
 _CHUNK_BYTES = 1 << 20
-_MEMORY_SPARE = 2  # an answer is no larger than this many times the worker's whole memory
+_ANSWER_BYTES_PER_CHAR = 16  # up to 4 in UTF-8, twice for titles of headings, and the frame around them
 _INHERITED = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TESSDATA_PREFIX", "TMPDIR", "VIRTUAL_ENV")
 _WORKER = (sys.executable, "-m", "ingest.parsing.worker")
 
@@ -37,6 +37,10 @@ class _WorkerGoneError(Exception):
     def __init__(self, status: int | None) -> None:
         super().__init__(status)
         self.status = status
+
+
+class _UndeliveredError(Exception):
+    """The process was gone before it got the request."""
 
 
 class _LateError(Exception):
@@ -95,11 +99,18 @@ class ParserPool:
         self._starter.shutdown()
 
     def _ask(self, source: SourceFile, limits: ParseLimits) -> wire.Message:
-        worker = self._take()
+        """Ask a worker; ask a fresh one, once, if the first was gone before it got this document."""
+        try:
+            return self._ask_worker(self._take(), source, limits)
+        except _UndeliveredError:
+            return self._ask_worker(self._start(), source, limits)
+
+    def _ask_worker(self, worker: _Worker, source: SourceFile, limits: ParseLimits) -> wire.Message:
         healthy = False
         try:
-            answer = worker.ask(wire.pack(wire.request(source, limits)), limits.timeout_s)
-            healthy = True
+            request = wire.pack(wire.request(source, limits))
+            answer = worker.ask(request, limits.timeout_s, _answer_bytes_max(source, limits))
+            healthy = "last" not in answer
         except _LateError as error:
             raise ExtractionFailed(
                 f"{source.filename} was not read within {limits.timeout_s:g} seconds;"
@@ -155,7 +166,6 @@ class _Worker:
 
     def __init__(self, command: Sequence[str], memory_bytes: int) -> None:
         self.documents = 0
-        self._answer_bytes_max = memory_bytes * _MEMORY_SPARE
         self._lock = threading.Lock()
         self._process = subprocess.Popen(  # noqa: S603 - our own program, no shell
             [*command, "--memory-bytes", str(memory_bytes), "--parent", str(os.getpid())],
@@ -167,7 +177,7 @@ class _Worker:
             start_new_session=True,
         )
         try:
-            if self._receive(time.monotonic() + START_TIMEOUT_S) != wire.READY:
+            if self._receive(time.monotonic() + START_TIMEOUT_S, _CHUNK_BYTES) != wire.READY:
                 raise _WorkerGoneError(None)
         except (_LateError, _WorkerGoneError):
             self.kill()
@@ -177,16 +187,19 @@ class _Worker:
         """The process has not ended yet."""
         return self._process.poll() is None
 
-    def ask(self, request: bytes, timeout_s: float) -> wire.Message:
-        """Send a request and wait for its answer. Raises `_LateError` or `_WorkerGoneError`."""
+    def ask(self, request: bytes, timeout_s: float, answer_bytes_max: int) -> wire.Message:
+        """Send a request and wait for its answer.
+
+        Raises `_UndeliveredError`, `_LateError` or `_WorkerGoneError`.
+        """
         self.documents += 1
         deadline = time.monotonic() + timeout_s
         try:
             self._stdin.write(request)  # a few hundred bytes: fits into the pipe whatever the process does
             self._stdin.flush()
         except (OSError, ValueError) as error:
-            raise _WorkerGoneError(self._status()) from error
-        return self._receive(deadline)
+            raise _UndeliveredError from error
+        return self._receive(deadline, answer_bytes_max)
 
     def kill(self) -> None:
         """End the process and everything it started, and free its pipes. May be called more than once."""
@@ -205,10 +218,10 @@ class _Worker:
         assert self._process.stdin is not None  # noqa: S101 - started with a pipe
         return self._process.stdin
 
-    def _receive(self, deadline: float) -> wire.Message:
+    def _receive(self, deadline: float, bytes_max: int) -> wire.Message:
         head = self._read(wire.LENGTH.size, deadline)
         length: int = wire.LENGTH.unpack(head)[0]
-        if length > self._answer_bytes_max:
+        if length > bytes_max:
             raise _WorkerGoneError(None)
         try:
             return wire.unpack(self._read(length, deadline))
@@ -237,6 +250,15 @@ class _Worker:
             return self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             return None
+
+
+def _answer_bytes_max(source: SourceFile, limits: ParseLimits) -> int:
+    """More than any honest answer has: the text with its structure, and attachments in base64."""
+    try:
+        file_bytes = source.path.stat().st_size
+    except OSError:  # the parser will say what is wrong with the file
+        file_bytes = 0
+    return limits.text_chars_max * _ANSWER_BYTES_PER_CHAR + 2 * file_bytes + _CHUNK_BYTES
 
 
 def _environment() -> dict[str, str]:

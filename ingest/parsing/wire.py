@@ -19,6 +19,8 @@ from ingest.parsing.document import Attachment, Heading, Page, ParsedDocument, P
 
 LENGTH: Final = struct.Struct(">Q")
 READY: Final = {"ready": True}
+LAST: Final = {"last": True}
+"""Added to an answer after which the worker ends."""
 ERROR_CODES: Final = frozenset({
     "password_required", "wrong_password", "no_text_layer", "broken_document", "empty_document",
     "unsupported_media_type", "parser_timeout", "parser_crashed", "too_large",

@@ -49,7 +49,7 @@ def serve(requests: BinaryIO, answers: BinaryIO, find_parser: FindParser) -> Non
         try:
             answer = _answer(source, limits, find_parser)
         except MemoryError:
-            _send(answers, wire.failure(_out_of_memory(source, limits)))
+            _send(answers, wire.failure(_out_of_memory(source, limits)) | wire.LAST)
             return
         _send(answers, answer)
 
