@@ -151,6 +151,5 @@ class TextBuilder:
         starts = [min(start, length) for _, start in self._page_starts]
         ends = [*starts, length][1:]
         return tuple(
-            Page(number, start, end)
-            for (number, _), start, end in zip(self._page_starts, starts, ends, strict=True)
+            Page(number, start, end) for (number, _), start, end in zip(self._page_starts, starts, ends, strict=True)
         )

@@ -66,9 +66,7 @@ class ZipContainer:
         if not data:
             return None
         if re.search(rb"<!DOCTYPE|<!ENTITY", data.replace(b"\0", b"")):
-            raise failures.broken(
-                self._filename, f"{name} declares XML entities, which office files must not"
-            )
+            raise failures.broken(self._filename, f"{name} declares XML entities, which office files must not")
         try:
             return ElementTree.fromstring(data)  # noqa: S314 - declarations are refused above
         except ElementTree.ParseError as error:

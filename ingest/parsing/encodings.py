@@ -119,9 +119,7 @@ def _legacy(data: bytes) -> str:
     """
     sample = data[: data.rfind(b"\n", 0, SAMPLE_BYTES) + 1] if len(data) > SAMPLE_BYTES else data
     found = [match.encoding for match in from_bytes(sample or data[:SAMPLE_BYTES])]
-    candidates = [
-        name for name in found if not name.startswith("utf_")
-    ] or found  # UTF-16 fits nearly any bytes
+    candidates = [name for name in found if not name.startswith("utf_")] or found  # UTF-16 fits nearly any bytes
     high, lone = len(_HIGH_BYTE.findall(sample)), len(_LONE_HIGH_BYTE.findall(sample))
     if lone > 0.8 * high and ("cp1252" in candidates or high < 0.02 * len(sample)):
         return "cp1252"

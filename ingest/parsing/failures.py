@@ -23,9 +23,7 @@ def empty(filename: str) -> ExtractionFailed:
 
 def no_text_layer(filename: str, reason: str) -> ExtractionFailed:
     """Every page is a picture, and `reason` says why no text was recognised on any."""
-    return ExtractionFailed(
-        f"{filename} has pictures of pages but no text layer, and {reason}", code="no_text_layer"
-    )
+    return ExtractionFailed(f"{filename} has pictures of pages but no text layer, and {reason}", code="no_text_layer")
 
 
 def password_required(filename: str) -> ExtractionFailed:

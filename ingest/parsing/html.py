@@ -18,9 +18,7 @@ from ingest.parsing.blocks import Block, TextBuilder, clean, table_row
 from ingest.parsing.document import ParsedDocument, ParseLimits, SourceFile
 from ingest.parsing.encodings import decode
 
-_CHARSET = re.compile(
-    rb"<(?:meta[^>]*?charset\s*=|\?xml[^>]*?encoding\s*=)\s*[\"']?([\w.:-]+)", re.IGNORECASE
-)
+_CHARSET = re.compile(rb"<(?:meta[^>]*?charset\s*=|\?xml[^>]*?encoding\s*=)\s*[\"']?([\w.:-]+)", re.IGNORECASE)
 _CHARSET_BYTES = 4096
 _SKIPPED = frozenset({"script", "style", "template", "noscript", "svg", "math", "iframe", "object"})
 _BLOCKS = frozenset(
@@ -54,9 +52,7 @@ class HtmlParser:
         page = read_html(markup)
         builder = TextBuilder(source.filename, limits)
         builder.extend(page.blocks)
-        return builder.build(
-            parser=self.name, title=page.title, document_date=page.modified, quality=1 - damaged
-        )
+        return builder.build(parser=self.name, title=page.title, document_date=page.modified, quality=1 - damaged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,9 +250,7 @@ class _Reader(HTMLParser):
             text = "\n".join(line for line in (one.strip(" ") for one in text.split("\n")) if line)
         if not text.strip():
             return
-        self._sink().append(
-            Block(self._marker + text, self._level, tight=bool(self._marker) and not self._first())
-        )
+        self._sink().append(Block(self._marker + text, self._level, tight=bool(self._marker) and not self._first()))
         self._marker = ""
 
     def _first(self) -> bool:
@@ -271,9 +265,7 @@ class _Reader(HTMLParser):
 def _row_blocks(cells: list[list[Block]], *, tight: bool) -> list[Block]:
     """A data row on one line; the cells of a layout row one after the other."""
     blocks = [block for cell in cells for block in cell]
-    crowded = (
-        any(len(cell) > 1 for cell in cells) and sum(len(block.text) for block in blocks) > _LAYOUT_CELL_CHARS
-    )
+    crowded = any(len(cell) > 1 for cell in cells) and sum(len(block.text) for block in blocks) > _LAYOUT_CELL_CHARS
     if crowded or len(cells) == 1 or any(block.level for block in blocks):
         return blocks
     line = table_row([" ".join(clean(block.text) for block in cell) for cell in cells])
@@ -282,6 +274,4 @@ def _row_blocks(cells: list[list[Block]], *, tight: bool) -> list[Block]:
 
 def _number(attribute: str | None, greatest: int) -> int:
     """A count written in the markup, 1 where it is missing or no number."""
-    return (
-        min(int(attribute), greatest) if re.fullmatch(r"[1-9]\d{0,8}", attribute or "") and attribute else 1
-    )
+    return min(int(attribute), greatest) if re.fullmatch(r"[1-9]\d{0,8}", attribute or "") and attribute else 1

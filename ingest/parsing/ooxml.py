@@ -55,11 +55,7 @@ def relationships(container: ZipContainer, part: str) -> dict[str, tuple[str, st
     found = {}
     for one in root if root is not None else ():
         target = one.get("Target", "")
-        path = (
-            target.lstrip("/")
-            if target.startswith("/")
-            else posixpath.normpath(posixpath.join(folder, target))
-        )
+        path = target.lstrip("/") if target.startswith("/") else posixpath.normpath(posixpath.join(folder, target))
         found[one.get("Id", "")] = (one.get("Type", "").rpartition("/")[2], path)
     return found
 

@@ -68,9 +68,7 @@ class PdfParser:
         return builder.build(
             parser=self.name,
             title=_title(document),
-            document_date=dates.parse_date(
-                _metadata(document, "ModDate") or _metadata(document, "CreationDate")
-            ),
+            document_date=dates.parse_date(_metadata(document, "ModDate") or _metadata(document, "CreationDate")),
             quality=_mean_quality(pages),
         )
 
@@ -111,9 +109,7 @@ def _native_text(page: pdfium.PdfPage) -> tuple[str, float]:
     """
     textpage = page.get_textpage()
     raw = textpage.get_text_bounded()
-    unmapped = sum(
-        pdfium_c.FPDFText_HasUnicodeMapError(textpage, i) == 1 for i in range(textpage.count_chars())
-    )
+    unmapped = sum(pdfium_c.FPDFText_HasUnicodeMapError(textpage, i) == 1 for i in range(textpage.count_chars()))
     garbled = min(1.0, (unmapped + len(_CONTROL.findall(raw))) / max(1, len(raw)))
     text = clean(raw)
     return tidy(cjk.close_gaps(text) if cjk.is_spaced_out(text) else text), garbled

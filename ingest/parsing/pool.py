@@ -54,9 +54,7 @@ class ParserPool:
     time only starts then. `command` replaces the program of the workers, for tests.
     """
 
-    def __init__(
-        self, workers: int, limits: ParseLimits | None = None, *, command: Sequence[str] = _WORKER
-    ) -> None:
+    def __init__(self, workers: int, limits: ParseLimits | None = None, *, command: Sequence[str] = _WORKER) -> None:
         self._limits = limits or ParseLimits()
         self._command = tuple(command)
         self._slots = threading.BoundedSemaphore(workers)

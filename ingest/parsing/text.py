@@ -92,9 +92,7 @@ def markdown_headings(text: str) -> Iterator[tuple[int, str, int]]:
     for line in text[start:].splitlines(keepends=True):
         mark = _FENCE.match(line)
         if fence:
-            fence = (
-                "" if mark and line.strip().startswith(fence) and not line.strip().strip(fence[0]) else fence
-            )
+            fence = "" if mark and line.strip().startswith(fence) and not line.strip().strip(fence[0]) else fence
         elif mark:
             fence = mark[1]
         elif found := _ATX.match(line.rstrip("\n")):
@@ -144,6 +142,4 @@ def _front_matter(text: str) -> dict[str, str]:
 
 
 def _matter_date(matter: dict[str, str]) -> date | None:
-    return next(
-        (found for name in _FRONT_MATTER_DATES if (found := dates.parse_date(matter.get(name)))), None
-    )
+    return next((found for name in _FRONT_MATTER_DATES if (found := dates.parse_date(matter.get(name)))), None)

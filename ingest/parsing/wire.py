@@ -121,8 +121,7 @@ def _document(fields: Message, limits: ParseLimits) -> ParsedDocument:
         text=text,
         title=None if title is None else str(title),
         pages=tuple(
-            Page(int(number), _offset(start, text), _offset(end, text))
-            for number, start, end in fields["pages"]
+            Page(int(number), _offset(start, text), _offset(end, text)) for number, start, end in fields["pages"]
         ),
         headings=tuple(
             Heading(int(level), str(name), _offset(start, text)) for level, name, start in fields["headings"]

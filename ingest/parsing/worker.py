@@ -67,9 +67,7 @@ def _answer(source: SourceFile, limits: ParseLimits, find_parser: FindParser) ->
 
 
 def _out_of_memory(source: SourceFile, limits: ParseLimits) -> ExtractionFailed:
-    return failures.too_large(
-        source.filename, "needs more than", limits.memory_bytes >> 20, "MiB of memory to read"
-    )
+    return failures.too_large(source.filename, "needs more than", limits.memory_bytes >> 20, "MiB of memory to read")
 
 
 def _limit_memory(memory_bytes: int) -> None:

@@ -39,9 +39,7 @@ class HostileParser:
             print("noise", flush=True)
             os.write(1, b"\0" * 100)
         elif deed == "environment":
-            return ParsedDocument(
-                "\n".join(f"{k}={v}" for k, v in os.environ.items()), None, parser=self.name
-            )
+            return ParsedDocument("\n".join(f"{k}={v}" for k, v in os.environ.items()), None, parser=self.name)
         elif deed == "garble":
             return ParsedDocument("", None)
         elif deed == "large":

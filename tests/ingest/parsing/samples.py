@@ -102,20 +102,15 @@ def make_pptx(slides: Sequence[str], extra: Members | None = None) -> bytes:
     }
     for number, tree in enumerate(slides, start=1):
         members[f"ppt/slides/slide{number}.xml"] = (
-            f'<p:sld xmlns:p="{SLIDE}" xmlns:a="{DRAWING}">'
-            f"<p:cSld><p:spTree>{tree}</p:spTree></p:cSld></p:sld>"
+            f'<p:sld xmlns:p="{SLIDE}" xmlns:a="{DRAWING}"><p:cSld><p:spTree>{tree}</p:spTree></p:cSld></p:sld>'
         )
     return make_zip(members | dict(extra or {}))
 
 
 def shape(*paragraphs: Sequence[str], kind: str = "body") -> str:
     """A slide's shape with paragraphs of runs."""
-    text = "".join(
-        "<a:p>" + "".join(f"<a:r><a:t>{run}</a:t></a:r>" for run in runs) + "</a:p>" for runs in paragraphs
-    )
-    return (
-        f'<p:sp><p:nvSpPr><p:nvPr><p:ph type="{kind}"/></p:nvPr></p:nvSpPr><p:txBody>{text}</p:txBody></p:sp>'
-    )
+    text = "".join("<a:p>" + "".join(f"<a:r><a:t>{run}</a:t></a:r>" for run in runs) + "</a:p>" for runs in paragraphs)
+    return f'<p:sp><p:nvSpPr><p:nvPr><p:ph type="{kind}"/></p:nvPr></p:nvSpPr><p:txBody>{text}</p:txBody></p:sp>'
 
 
 def make_xlsx(sheets: Mapping[str, Sequence[Sequence[str | float]]]) -> bytes:
@@ -132,9 +127,7 @@ def make_xlsx(sheets: Mapping[str, Sequence[Sequence[str | float]]]) -> bytes:
             *(("worksheet", f"worksheets/sheet{n}.xml") for n in range(1, len(names) + 1))
         ),
         "xl/workbook.xml": f'<workbook xmlns="{SHEET}" xmlns:r="{OFFICE}"><sheets>'
-        + "".join(
-            f'<sheet name="{name}" sheetId="{n}" r:id="rId{n}"/>' for n, name in enumerate(names, start=1)
-        )
+        + "".join(f'<sheet name="{name}" sheetId="{n}" r:id="rId{n}"/>' for n, name in enumerate(names, start=1))
         + "</sheets></workbook>",
     }
     for number, rows in enumerate(sheets.values(), start=1):
@@ -243,8 +236,7 @@ def make_pdf(
         ).encode()
     if bookmarks:
         objects[outline] = (
-            f"<</Type/Outlines/First {outline + 1} 0 R/Last {outline + len(bookmarks)} 0 R"
-            f"/Count {len(bookmarks)}>>"
+            f"<</Type/Outlines/First {outline + 1} 0 R/Last {outline + len(bookmarks)} 0 R/Count {len(bookmarks)}>>"
         ).encode()
     return _assemble(objects, password)
 
@@ -339,9 +331,7 @@ def _entry(
     name: str, kind: int, *, right: int = _NOTHING, child: int = _NOTHING, start: int = 0, size: int = 0
 ) -> bytes:
     encoded = (name + "\0").encode("utf-16-le") if name else b""
-    return struct.pack(
-        "<64sHBBIII16xI8x8xIQ", encoded, len(encoded), kind, 1, _NOTHING, right, child, 0, start, size
-    )
+    return struct.pack("<64sHBBIII16xI8x8xIQ", encoded, len(encoded), kind, 1, _NOTHING, right, child, 0, start, size)
 
 
 def make_msg(subject: str, sender: str, body: str) -> bytes:
@@ -373,10 +363,5 @@ def make_xls(rows: Sequence[Sequence[str | float]], *, sheet: str = "Sheet1") ->
     offset = len(begin) + 4 + 6 + len(name) + len(end)
     globals_part = begin + record(0x85, struct.pack("<IH", offset, 0) + name) + end
     return make_ole(
-        {
-            "Workbook": globals_part
-            + record(0x0809, struct.pack("<HHHHII", 0x0600, 0x0010, 0, 0, 0, 0))
-            + cells
-            + end
-        }
+        {"Workbook": globals_part + record(0x0809, struct.pack("<HHHHII", 0x0600, 0x0010, 0, 0, 0, 0)) + cells + end}
     )

@@ -34,9 +34,7 @@ def code_of(data: bytes, path: Path, limit: int) -> str:
     """The code with which reading all of an archive fails, or an empty string."""
     path.write_bytes(data)
     try:
-        with ZipContainer(
-            SourceFile(path, "f", DOCX), ParseLimits(decompressed_bytes_max=limit)
-        ) as container:
+        with ZipContainer(SourceFile(path, "f", DOCX), ParseLimits(decompressed_bytes_max=limit)) as container:
             container.check_contents()
     except ExtractionFailed as failed:
         return failed.code

@@ -28,23 +28,14 @@ def cell(*paragraphs: str, span: int = 1) -> str:
 
 def test_text_is_what_a_reader_sees(parse_bytes: ParseBytes) -> None:
     """Signs special in XML and Markdown come out as themselves; formatting parts no words."""
-    runs = (
-        "<w:p><w:r><w:rPr><w:b/></w:rPr><w:t>bo</w:t></w:r><w:r><w:t>ld</w:t><w:tab/><w:t>x</w:t></w:r></w:p>"
-    )
+    runs = "<w:p><w:r><w:rPr><w:b/></w:rPr><w:t>bo</w:t></w:r><w:r><w:t>ld</w:t><w:tab/><w:t>x</w:t></w:r></w:p>"
     body = paragraph("R&amp;D: 5 &lt; 6, a_b*c [x](y) C:\\dir # no - heading") + runs
-    assert parse_bytes(make_docx(body), DOCX).text == (
-        "R&D: 5 < 6, a_b*c [x](y) C:\\dir # no - heading\n\nbold\tx"
-    )
+    assert parse_bytes(make_docx(body), DOCX).text == ("R&D: 5 < 6, a_b*c [x](y) C:\\dir # no - heading\n\nbold\tx")
 
 
 def test_headings_come_from_styles(parse_bytes: ParseBytes) -> None:
     """Also through styles based on a heading; offsets are exact behind characters outside of the BMP."""
-    body = (
-        paragraph("😀 intro")
-        + paragraph("One", style="H1")
-        + paragraph("text")
-        + paragraph("Two", style="Mine")
-    )
+    body = paragraph("😀 intro") + paragraph("One", style="H1") + paragraph("text") + paragraph("Two", style="Mine")
     document = parse_bytes(make_docx(body), DOCX)
     assert [(h.level, h.title, h.start) for h in document.headings] == [(1, "One", 9), (2, "Two", 20)]
     assert document.text[20:] == "Two"

@@ -51,9 +51,7 @@ def test_an_html_body_is_read_as_html(parse_bytes: ParseBytes) -> None:
 def test_attachments_come_back_as_files(parse_bytes: ParseBytes) -> None:
     """Files with their names and bytes; an attached mail as a mail."""
     message = mail()
-    message.add_attachment(
-        b"%PDF-1.4", maintype="application", subtype="pdf", filename="Angebot für dich.pdf"
-    )
+    message.add_attachment(b"%PDF-1.4", maintype="application", subtype="pdf", filename="Angebot für dich.pdf")
     message.add_attachment(mail("inner body"))
     files = parse_bytes(message.as_bytes(), EML).attachments
     assert [(one.filename, one.media_type) for one in files] == [
@@ -67,9 +65,8 @@ def test_attachments_come_back_as_files(parse_bytes: ParseBytes) -> None:
 @pytest.mark.parametrize("charset", ["no-such-charset", "utf-8", "shift_jis"])
 def test_a_wrong_charset_is_no_obstacle(parse_bytes: ParseBytes, charset: str) -> None:
     """Bytes that do not fit the header are detected."""
-    raw = (
-        f"Subject: s\nContent-Type: text/plain; charset={charset}\n\n".encode()
-        + "請確認設定。這是中文。".encode("big5")
+    raw = f"Subject: s\nContent-Type: text/plain; charset={charset}\n\n".encode() + "請確認設定。這是中文。".encode(
+        "big5"
     )
     assert "這是中文" in parse_bytes(raw, EML).text or charset == "shift_jis"
 
@@ -87,9 +84,7 @@ def test_what_is_no_mail(parse_bytes: ParseBytes, data: bytes, code: str) -> Non
 
 def test_parts_nested_too_deeply_are_refused(parse_bytes: ParseBytes) -> None:
     """Multiparts in multiparts do not crash the parser."""
-    raw = "Subject: deep\n" + "".join(
-        f'Content-Type: multipart/mixed; boundary="{n}"\n\n--{n}\n' for n in range(1_500)
-    )
+    raw = "Subject: deep\n" + "".join(f'Content-Type: multipart/mixed; boundary="{n}"\n\n--{n}\n' for n in range(1_500))
     with pytest.raises(ExtractionFailed) as failed:
         parse_bytes((raw + "\nbody").encode(), EML)
     assert failed.value.code == "broken_document"

@@ -80,9 +80,7 @@ def test_a_name_without_extension_leaves_it_to_declaration_and_look(
 )
 def test_text_in_any_encoding_is_text(encoding: str) -> None:
     """National encodings are not mistaken for binary data."""
-    text = {"gb18030": "中文文档", "shift-jis": "日本語の文章", "big5": "中文文件"}.get(
-        encoding, "plain café"
-    )
+    text = {"gb18030": "中文文档", "shift-jis": "日本語の文章", "big5": "中文文件"}.get(encoding, "plain café")
     assert detect_media_type("a.txt", None, (text * 50).encode(encoding)) == kinds.PLAIN
 
 

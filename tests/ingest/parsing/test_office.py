@@ -13,9 +13,7 @@ ROWS: list[list[str | float]] = [["Name", "Count"], ["R&amp;D_x*", 5.0], ["Tea",
 def test_sheets_become_headings_over_readable_rows(parse_bytes: ParseBytes) -> None:
     """Each row names its columns; signs are not escaped."""
     document = parse_bytes(make_xlsx({"S &amp; T": ROWS, "Two": [["only"]]}), XLSX)
-    assert document.text == (
-        "S & T\n\nName | Count\nName: R&D_x*; Count: 5\nName: Tea; Count: 1.5\n\nTwo\n\nonly"
-    )
+    assert document.text == ("S & T\n\nName | Count\nName: R&D_x*; Count: 5\nName: Tea; Count: 1.5\n\nTwo\n\nonly")
     assert [(h.level, h.title) for h in document.headings] == [(2, "S & T"), (2, "Two")]
     assert document.title is None
 
@@ -34,18 +32,14 @@ def test_sheets_become_headings_over_readable_rows(parse_bytes: ParseBytes) -> N
         ),
     ],
 )
-def test_text_is_what_a_reader_sees(
-    parse_bytes: ParseBytes, data: bytes, media_type: str, expected: str
-) -> None:
+def test_text_is_what_a_reader_sees(parse_bytes: ParseBytes, data: bytes, media_type: str, expected: str) -> None:
     """Every kind that kreuzberg reads, with signs that Markdown would escape."""
     assert parse_bytes(data, media_type).text == expected
 
 
 def test_books_have_title_and_headings(parse_bytes: ParseBytes) -> None:
     """Lists stand tight, pictures vanish."""
-    chapter = (
-        '<h1>One</h1><p>text</p><img src="x.png" alt="y"/><ul><li>a</li><li>b</li></ul><h2>Two</h2><p>z</p>'
-    )
+    chapter = '<h1>One</h1><p>text</p><img src="x.png" alt="y"/><ul><li>a</li><li>b</li></ul><h2>Two</h2><p>z</p>'
     document = parse_bytes(make_epub(chapter), EPUB)
     assert document.title == "A & B"
     assert document.text == "One\n\ntext\n\n- a\n- b\n\nTwo\n\nz"

@@ -72,9 +72,7 @@ def test_a_damaged_file_is_salvaged(parse_bytes: ParseBytes) -> None:
     assert parse_bytes(damaged, PDF).text == "still here"
 
 
-def test_a_scan_without_ocr_is_no_empty_success(
-    parse_bytes: ParseBytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_scan_without_ocr_is_no_empty_success(parse_bytes: ParseBytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """The message tells the operator what to install."""
     monkeypatch.setattr(ocr, "find_tesseract", lambda: None)
     with pytest.raises(ExtractionFailed, match="install tesseract") as failed:

@@ -79,9 +79,7 @@ def test_one_worker_serves_many_documents(hostile_pool: ParserPool, order: Order
     assert hostile_pool.parse(order("pid")).text == first
 
 
-def test_a_late_parser_is_killed_with_its_children(
-    hostile_pool: ParserPool, order: Order, tmp_path: Path
-) -> None:
+def test_a_late_parser_is_killed_with_its_children(hostile_pool: ParserPool, order: Order, tmp_path: Path) -> None:
     """The document fails with `parser_timeout`; the next one gets a fresh worker."""
     before = hostile_pool.parse(order("pid")).text
     with pytest.raises(ExtractionFailed, match=r"within 1 seconds") as failed:
@@ -217,9 +215,7 @@ if {busy}:
     pool.parse(SourceFile(source, "f", HOSTILE))
 time.sleep(600)
 """
-    service = subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]
-    )
+    service = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=Path(__file__).parents[3])
     assert service.stdout is not None
     pid = int(service.stdout.readline())
     if busy:

@@ -17,9 +17,7 @@ from tests.ingest.parsing.conftest import assert_consistent
 
 ROOT = Path(__file__).parents[3]
 FOLDERS = [ROOT.parent / "shared", Path(os.environ.get("CITEWELL_SHARED_DIR", "/nonexistent"))]
-DOCUMENTS = next(
-    (folder / "datasets/documents" for folder in FOLDERS if (folder / "datasets").is_dir()), None
-)
+DOCUMENTS = next((folder / "datasets/documents" for folder in FOLDERS if (folder / "datasets").is_dir()), None)
 
 pytestmark = pytest.mark.skipif(
     DOCUMENTS is None, reason="no shared documents: put them beside the repository or set CITEWELL_SHARED_DIR"

@@ -108,9 +108,7 @@ def test_a_file_without_text_is_empty(parse_bytes: ParseBytes, data: bytes) -> N
         (b"a,b\n" + b"x" * 300_000 + b",2", CSV, "a: " + "x" * 300_000 + "; b: 2"),
     ],
 )
-def test_csv_rows_name_their_columns(
-    parse_bytes: ParseBytes, data: bytes, media_type: str, last: str
-) -> None:
+def test_csv_rows_name_their_columns(parse_bytes: ParseBytes, data: bytes, media_type: str, last: str) -> None:
     """Delimiters are found, quotes undone, huge cells and title lines survive."""
     assert parse_bytes(data, media_type).text.split("\n")[-1] == last
 

@@ -11,9 +11,7 @@ HEAVY = {"kreuzberg", "pypdfium2", "numpy", "pandas", "sqlalchemy", "torch", "fa
 def test_neither_the_package_nor_the_worker_imports_libraries() -> None:
     """A worker starts fast, and the service never loads a parser library."""
     script = "import sys, ingest.parsing.worker, ingest.parsing; print(*sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
-    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
     assert not HEAVY & set(done.stdout.split())
 
 
