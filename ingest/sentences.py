@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import sentencex
 
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
-_STANDALONE = re.compile(r"\s*(?:#{1,6}\s|[-*+•·▪]\s|\d{1,3}[.)、]\s|\||>|```|[^\s:]{1,40}:\s.*;\s)")
+_STANDALONE = re.compile(r"\s*(?:#{1,6}\s|[-*+•·▪]\s|\d{1,3}[.)、]\s|\||>|```|[^:]{1,80}:\s.*;\s|.*\s\|\s)")
+_ROW_OR_HEADING = re.compile(r"\s*(?:#{1,6}\s|\||.*\s\|\s)")
+_NUMBERING = re.compile(r"(?:\d{1,3}|[a-zA-Z])[.)、]")
 _FINAL = tuple(".!?:;。！？：；…\"'”’）)」』】")
 _SHORT_LINE_SHARE = 0.6
 _ENGLISH, _CHINESE = "en", "zh"
@@ -59,7 +61,7 @@ def _blocks(text: str) -> list[Span]:
             continue
         if open_start is None:
             open_start = line.start
-        if content.lstrip().startswith(("#", "|")) or _ends_block(text, lines, index, widest[index]):
+        if _ROW_OR_HEADING.match(content) or _ends_block(text, lines, index, widest[index]):
             blocks.append(Span(open_start, line.end))
             open_start = None
     if open_start is not None:
@@ -110,7 +112,11 @@ def _sentences(text: str, block: Span) -> list[Span]:
     flat = content.replace("\n", " ")
     for boundary in sentencex.get_sentence_boundaries(language, flat):
         start, end = _trimmed(content, boundary["start_index"], boundary["end_index"])
-        if start < end:
+        if start == end:
+            continue
+        if spans and _NUMBERING.fullmatch(text[spans[-1].start : spans[-1].end]):
+            spans[-1] = Span(spans[-1].start, block.start + end)  # "2." belongs to what it numbers
+        else:
             spans.append(Span(block.start + start, block.start + end))
     return spans
 

@@ -213,7 +213,7 @@ class _Worker:
 
     @property
     def _stdin(self) -> IO[bytes]:
-        assert self._process.stdin is not None  # noqa: S101 - started with a pipe
+        assert self._process.stdin is not None
         return self._process.stdin
 
     def _receive(self, deadline: float, bytes_max: int) -> wire.Message:
@@ -227,7 +227,7 @@ class _Worker:
             raise _WorkerGoneError(None) from error
 
     def _read(self, length: int, deadline: float) -> bytes:
-        assert self._process.stdout is not None  # noqa: S101 - started with a pipe
+        assert self._process.stdout is not None
         pieces = bytearray()
         try:
             with selectors.DefaultSelector() as selector:
