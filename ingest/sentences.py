@@ -1,7 +1,8 @@
 """Where sentences begin and end, with exact offsets, in European and CJK text.
 
-Sentence boundaries are sentencex's (Wikimedia); what is added here is layout: headings, list items, table rows and short
-lines end a sentence although no full stop does, while a hard-wrapped line does not. Knows nothing of tokens and chunks.
+Sentence boundaries are sentencex's (Wikimedia); what is added here is layout: headings, list items, table rows and
+short lines end a sentence although no full stop does, while a hard-wrapped line does not. Knows nothing of tokens
+and chunks.
 """
 
 from __future__ import annotations
