@@ -108,7 +108,7 @@ def _ends_block(text: str, lines: list[Span], index: int, widest: int) -> bool:
 def _sentences(text: str, block: Span) -> list[Span]:
     content = text[block.start : block.end]
     language = _CHINESE if cjk_share(content) > 0.3 else _ENGLISH
-    spans = []
+    spans: list[Span] = []
     # sentencex takes a blank line or a form feed for a boundary of its own; a wrapped line is white space to us
     flat = content.replace("\n", " ")
     for boundary in sentencex.get_sentence_boundaries(language, flat):

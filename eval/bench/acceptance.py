@@ -20,11 +20,13 @@ from typing import Any
 from urllib.parse import quote as url_quote
 
 import httpx
+from rich.console import Console
 from rich.progress import track
 
 from eval.measures import is_correct_answer
 from ingest.models import SentenceTransformerEncoder
 
+_PROGRESS = Console(stderr=True)
 _JOB_WAIT_S = 1800.0
 _ENDED = {"succeeded", "partial", "failed", "cancelled"}
 
@@ -82,7 +84,7 @@ def measure_retrieval(service: _Service, folder: Path, *, questions: int, seed: 
     seconds = time.monotonic() - begun
     asked = _sample([q for q in _lines(folder / "questions.jsonl.gz") if q["answerable"]], questions, seed)
     found, ranks, times = 0, [], []
-    for question in track(asked, f"search {name}", disable=None):
+    for question in track(asked, f"search {name}", console=_PROGRESS):
         begun = time.perf_counter()
         reply = service.post(f"/v1/collections/{name}/search", {"query": question["question"], "top_k": 10})
         times.append((time.perf_counter() - begun) * 1000)
@@ -106,7 +108,7 @@ def measure_answers(service: _Service, folder: Path, *, questions: int, seed: in
     asked = _sample(list(_lines(folder / "questions.jsonl.gz")), questions, seed)
     encoder = SentenceTransformerEncoder("all-MiniLM-L6-v2")
     lengths, citations, mismatches, outcomes, times = [], 0, 0, Counter[str](), []
-    for question in track(asked, f"ask {name}", disable=None):
+    for question in track(asked, f"ask {name}", console=_PROGRESS):
         begun = time.perf_counter()
         reply = service.post(f"/v1/collections/{name}/ask", {"question": question["question"]})
         times.append((time.perf_counter() - begun) * 1000)
