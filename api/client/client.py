@@ -164,6 +164,11 @@ class Client:
         """From now on no search returns the document; the receipt tells when every trace of it is gone."""
         return cast(Receipt, self._json("DELETE", _document(collection, document_id)))
 
+    def delete_documents(self, document_ids: Sequence[str], *, collection: str = DEFAULT_COLLECTION) -> Receipt:
+        """Delete several at once, or none if one of them does not exist."""
+        path = f"{_collection(collection)}/documents:delete"
+        return cast(Receipt, self._json("POST", path, json={"document_ids": list(document_ids)}))
+
     def receipt(self, receipt_id: str) -> Receipt:
         return cast(Receipt, self._json("GET", f"/v1/receipts/{_segment(receipt_id)}"))
 
