@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +14,7 @@ from api.cli.errors import UNAVAILABLE
 from api.cli.output import print_json, print_table, status
 
 if TYPE_CHECKING:
-    from api.doctor import Diagnosis
+    from api.doctor.diagnosis import Diagnosis
 
 
 def doctor(
@@ -31,17 +32,27 @@ def doctor(
 
     The exit status is 3 if a check failed; warnings do not count.
     """
-    settings = read_settings(data_dir=data_directory(data_dir))
     with status("Checking …"):
-        from api.doctor import diagnose
-
-        diagnosis = diagnose(settings, deep=deep or repair, repair=repair)
+        diagnosis = _diagnose(data_directory(data_dir), deep=deep or repair, repair=repair)
     if as_json:
         print_json(asdict(diagnosis))
     else:
         _print(diagnosis)
     if diagnosis.failed:
         raise typer.Exit(UNAVAILABLE)
+
+
+def _diagnose(folder: Path, *, deep: bool, repair: bool) -> Diagnosis:
+    from api.doctor.diagnosis import Diagnosis
+    from api.doctor.installation import check_installation
+
+    installation = Diagnosis(tuple(check_installation()))
+    if installation.failed:
+        return installation
+    from api.doctor.examination import examine
+
+    rest = examine(read_settings(data_dir=folder), deep=deep, repair=repair)
+    return replace(rest, checks=installation.checks + rest.checks)
 
 
 def _print(diagnosis: Diagnosis) -> None:
