@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import typer
 
 from api.cli import documents, jobs, keys
@@ -35,4 +37,5 @@ app.command()(doctor)
 
 def main() -> None:
     """The console script `citewell`."""
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # a command shows one bar, its own
     app()

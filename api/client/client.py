@@ -22,8 +22,6 @@ from api.client.types import (
     Document,
     Job,
     JobDocument,
-    Key,
-    NewKey,
     Receipt,
     SearchResult,
     Submission,
@@ -265,27 +263,6 @@ class Client:
     def answer(self, answer_id: str) -> dict[str, Any]:
         """A past answer with its whole trace."""
         return cast(dict[str, Any], self._json("GET", f"/v1/answers/{_segment(answer_id)}"))
-
-    # Keys
-
-    def create_key(
-        self,
-        name: str,
-        *,
-        scopes: Sequence[str] | None = None,
-        collections: Sequence[str] | None = None,
-        tags: Sequence[str] | None = None,
-    ) -> NewKey:
-        """A new key; its secret is in `key` and is never shown again."""
-        wanted = {"name": name, "scopes": scopes, "collections": collections, "tags": tags}
-        body = {field: value for field, value in wanted.items() if value is not None}
-        return cast(NewKey, self._json("POST", "/v1/keys", json=body))
-
-    def keys(self) -> Iterator[Key]:
-        return cast(Iterator[Key], self._items("/v1/keys", {}))
-
-    def revoke_key(self, key_id: str) -> None:
-        self._send("DELETE", f"/v1/keys/{_segment(key_id)}")
 
     # Plumbing
 

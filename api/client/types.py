@@ -185,19 +185,3 @@ class Answer(TypedDict):
     usage: dict[str, int]
     timings_ms: dict[str, float]
     created_at: str
-
-
-class Key(TypedDict):
-    key_id: str
-    name: str
-    scopes: list[str]
-    collections: list[str] | None
-    tags: list[str] | None
-    created_at: str
-    revoked_at: str | None
-
-
-class NewKey(Key):
-    """A key just made; `key` is its secret, shown this once."""
-
-    key: str
