@@ -1,4 +1,4 @@
-"""`citewell keys`: who may do what. Works on the data directory itself: whoever may write there needs no key to make one."""
+"""`citewell keys`: who may do what. Works on the data directory itself: who may write there needs no key to make one."""
 
 from __future__ import annotations
 
@@ -50,7 +50,10 @@ def create(
     as_json: options.Json = False,
     data_dir: options.DataDir = None,
 ) -> None:
-    """Create a key and print its secret, which is shown this once and kept nowhere. A running server knows it at once."""
+    """Create a key and print its secret, which is shown this once and kept nowhere.
+
+    A running server knows the key at once; from the first key on, every caller needs one.
+    """
     with _keys(data_dir) as keys:
         key_id, secret = keys.create(name, scopes=[one.value for one in scope], collections=collection, tags=tag)
     print_json({"key_id": key_id, "key": secret}) if as_json else typer.echo(secret)
