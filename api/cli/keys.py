@@ -1,4 +1,4 @@
-"""`citewell keys`: who may do what. Works on the data directory itself: who may write there needs no key to make one."""
+"""`citewell keys`: who may do what. Works on the data directory itself: who may write there may make keys."""
 
 from __future__ import annotations
 
