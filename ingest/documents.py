@@ -141,7 +141,7 @@ def check_access(access: Sequence[str] | None) -> tuple[str, ...] | None:
 
 
 def visible(tags: frozenset[str] | None) -> ColumnElement[bool]:
-    """The condition on `documents` that a holder of `tags` may see them: untagged, or tagged with one of these (None: all)."""
+    """The condition on `documents` that a holder of `tags` may see them: untagged, or with one of these (None: all)."""
     if tags is None:
         return true()
     access = schema.document_access

@@ -1,7 +1,7 @@
 """JSON from outside, held to what the catalogue can store and give back: finite numbers, whole Unicode, bounded depth.
 
-Python's parser takes more: NaN, 1e999 as infinity, half a surrogate pair, NUL. Such a value would be stored and then break
-every filter over the collection's metadata, or the response that it is part of.
+Python's parser takes more: NaN, 1e999 as infinity, half a surrogate pair, NUL. Such a value would be stored and then
+break every filter over the collection's metadata, or the response that it is part of.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def restriction_for(
 def matching_documents(
     connection: Connection, collection_pk: int, conditions: Mapping[str, Any], access: Access
 ) -> list[str]:
-    """Ids of the documents that match and that `access` may see, in order of arrival. Raises `InvalidInput` for a bad filter."""
+    """Ids of matching documents that `access` may see, in order of arrival. Raises `InvalidInput` for a bad filter."""
     query = select(_DOCUMENTS.c.document_id).where(
         _DOCUMENTS.c.collection_pk == collection_pk,
         _DOCUMENTS.c.tombstoned_at.is_(None),
