@@ -1,6 +1,4 @@
-"""The composition root: builds every part from the settings and hands them down. HTTP, CLI and tests call
-`open_service`.
-"""
+"""The composition root: builds every part from the settings and hands them down; all begin with `open_service`."""
 
 from __future__ import annotations
 
@@ -93,9 +91,7 @@ class Service:
     answerer: Answerer
 
     def put_collection(self, name: str, wanted: CollectionSettings) -> tuple[Collection, bool]:
-        """Create or change a collection; what the caller leaves out is the service's default. Errors as
-        `Collections.put`.
-        """
+        """Create or change a collection; what is left out is the service's default. Errors as `Collections.put`."""
         return self.collections.put(name, wanted, self._spec(wanted))
 
     def _spec(self, wanted: CollectionSettings) -> GenerationSpec:
@@ -127,8 +123,8 @@ def open_service(
 ) -> Iterator[Service]:
     """Take the data directory, build every part, recover what a killed process left, and start working.
 
-    Raises `Conflict` (`data_directory_in_use`) when another process owns the directory. On exit everything is closed
-    in reverse order; work under way is put back into the queue.
+    Raises `Conflict` (`data_directory_in_use`) when another process owns the directory. On exit everything is closed in
+    reverse order; work under way is put back into the queue.
     """
     with ExitStack() as stack:
         ownership = stack.enter_context(DataDirectory(settings.data_dir).own())

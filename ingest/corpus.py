@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 from ingest.errors import ExtractionFailed, InvalidInput
 from ingest.parsing.media_types import CORPUS_JSONL, CORPUS_JSONL_GZIP
+from ingest.strict_json import parse_json
 
 CORPUS_MEDIA_TYPES = frozenset({CORPUS_JSONL, CORPUS_JSONL_GZIP})
 CORPUS_LINE_MEDIA_TYPE = "application/x-corpus-line+json"
@@ -85,8 +86,8 @@ def _lines(stream: BinaryIO, bytes_max: int) -> Iterator[tuple[int, CorpusLine |
 def parse_line(number: int, line: bytes) -> CorpusLine | BadLine:
     """The document on a line, or what is wrong with it."""
     try:
-        body = json.loads(line, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as failure:
+        body = parse_json(line)
+    except ValueError as failure:
         return BadLine(number, f"is not JSON ({failure})")
     if not isinstance(body, dict):
         return BadLine(number, "is not a JSON object")
@@ -102,15 +103,7 @@ def parse_line(number: int, line: bytes) -> CorpusLine | BadLine:
         return BadLine(number, f'(id {identifier[:80]!r}) has a "title" that is not a string')
     if not isinstance(metadata, dict):
         return BadLine(number, f'(id {identifier[:80]!r}) has "metadata" that is not an object')
-    try:
-        text.encode()
-        return CorpusLine(identifier, title or None, text, metadata)
-    except UnicodeEncodeError:
-        return BadLine(number, f"(id {identifier[:80]!r}) holds half a surrogate pair")
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON value")
+    return CorpusLine(identifier, title or None, text, metadata)
 
 
 def count_lines(path: Path, media_type: str, *, decompressed_bytes_max: int) -> int:

@@ -61,8 +61,8 @@ class Deletion:
 
         return self._catalogue.write(change)
 
-    def delete_collection(self, collection: Collection, *, key_id: str | None) -> Receipt:
-        """Tombstone every document; the purge removes the collection itself."""
+    def delete_collection(self, collection: Collection, *, key_id: str | None, keep: bool = False) -> Receipt:
+        """Tombstone every document; the purge removes the collection itself, unless it is to `keep` it, empty."""
 
         def change(connection: Connection) -> Receipt:
             query = select(schema.documents.c.pk).where(
@@ -73,7 +73,7 @@ class Deletion:
                 collection,
                 list(connection.execute(query).scalars()),
                 key_id,
-                drop_collection=True,
+                drop_collection=not keep,
             )
 
         return self._catalogue.write(change)

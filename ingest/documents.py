@@ -14,7 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, exists, func, insert, not_, or_, select, true, update
 
 from ingest.blobs import Blob, BlobStore
 from ingest.catalogue import Catalogue, schema
@@ -140,6 +140,15 @@ def check_access(access: Sequence[str] | None) -> tuple[str, ...] | None:
     return tuple(sorted(set(access)))
 
 
+def visible(tags: frozenset[str] | None) -> ColumnElement[bool]:
+    """The condition on `documents` that a holder of `tags` may see them: untagged, or with one of these (None: all)."""
+    if tags is None:
+        return true()
+    access = schema.document_access
+    own = access.c.document_pk == schema.documents.c.pk
+    return or_(~exists().where(own), exists().where(own, access.c.tag.in_(sorted(tags))))
+
+
 class Passwords:
     """Passwords of uploads that wait for their job, by version key; in memory only, never written anywhere."""
 
@@ -179,13 +188,37 @@ class Documents:
         with self._catalogue.read() as connection:
             return _record(connection, collection, _find(connection, collection, document_id))
 
+    def hidden(self, collection: Collection, document_ids: Sequence[str], tags: frozenset[str]) -> set[str]:
+        """Those of `document_ids` that exist but that a holder of `tags` may not see; at most 1,000 ids a call."""
+        table = schema.documents
+        query = select(table.c.document_id).where(
+            table.c.collection_pk == collection.pk,
+            table.c.tombstoned_at.is_(None),
+            table.c.document_id.in_(document_ids),
+            not_(visible(tags)),
+        )
+        with self._catalogue.read() as connection:
+            return set(connection.execute(query).scalars())
+
     def list(
-        self, collection: Collection, *, status: str | None = None, limit: int = 100, cursor: int = 0
+        self,
+        collection: Collection,
+        *,
+        status: str | None = None,
+        tags: frozenset[str] | None = None,
+        limit: int = 100,
+        cursor: int = 0,
     ) -> tuple[list[DocumentRecord], int | None]:
-        """Up to `limit` documents in order of arrival after `cursor`, and the cursor of the next page or None."""
+        """Up to `limit` documents in order of arrival after `cursor`, and the cursor of the next page or None.
+
+        With `tags`, only those that a holder of these tags may see.
+        """
         table = schema.documents
         query = select(table).where(
-            table.c.collection_pk == collection.pk, table.c.tombstoned_at.is_(None), table.c.pk > cursor
+            table.c.collection_pk == collection.pk,
+            table.c.tombstoned_at.is_(None),
+            table.c.pk > cursor,
+            visible(tags),
         )
         if status is not None:
             query = query.where(table.c.status == status)

@@ -10,9 +10,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, or_, select
 
 from ingest.catalogue import schema
+from ingest.documents import visible
 from ingest.errors import FieldProblem, InvalidInput
 from retrieve.query import Access
 from retrieve.restriction import Restriction
@@ -70,10 +71,23 @@ def restriction_for(
             _DOCUMENTS.c.tombstoned_at.is_(None),
             versions.c.state.in_(("live", "retired")),
             *clauses,
-            *_visible(access),
+            visible(access.tags),
         )
     )
     return Restriction.of(connection.execute(query).scalars().all())
+
+
+def matching_documents(
+    connection: Connection, collection_pk: int, conditions: Mapping[str, Any], access: Access
+) -> list[str]:
+    """Ids of matching documents that `access` may see, in order of arrival. Raises `InvalidInput` for a bad filter."""
+    query = select(_DOCUMENTS.c.document_id).where(
+        _DOCUMENTS.c.collection_pk == collection_pk,
+        _DOCUMENTS.c.tombstoned_at.is_(None),
+        *compile_filter(conditions),
+        visible(access.tags),
+    )
+    return list(connection.execute(query.order_by(_DOCUMENTS.c.pk)).scalars())
 
 
 def _tombstoned(connection: Connection, collection_pk: int) -> list[int]:
@@ -84,14 +98,6 @@ def _tombstoned(connection: Connection, collection_pk: int) -> list[int]:
         .where(_DOCUMENTS.c.collection_pk == collection_pk, _DOCUMENTS.c.tombstoned_at.is_not(None))
     )
     return list(connection.execute(query).scalars())
-
-
-def _visible(access: Access) -> list[ColumnElement[bool]]:
-    if access.tags is None:
-        return []
-    tags = schema.document_access
-    own = tags.c.document_pk == _DOCUMENTS.c.pk
-    return [or_(not_(exists().where(own)), exists().where(and_(own, tags.c.tag.in_(sorted(access.tags)))))]
 
 
 def _field_clauses(name: str, condition: Any, problems: list[FieldProblem]) -> list[ColumnElement[bool]]:

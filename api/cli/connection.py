@@ -1,0 +1,88 @@
+"""One way to the documents: the HTTP interface, of a running server or of the same application in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from api.cli.output import status
+from ingest.errors import InvalidInput, NotFound
+from ingest.owner import DataDirectory
+
+if TYPE_CHECKING:
+    from api.client import Client
+    from api.settings import Settings
+
+
+def data_directory(given: Path | None) -> Path:
+    """The folder that `--data-dir` (or `CITEWELL_DATA_DIR`) names, else the default."""
+    if given is not None:
+        return given
+    from ingest.settings import IngestSettings
+
+    return Path(IngestSettings.model_fields["data_dir"].default)
+
+
+@contextmanager
+def connect(url: str | None, data_dir: Path | None, key: str | None, *, create: bool = False) -> Iterator[Client]:
+    """A client of the server at `url`, else of the data directory's owner, else of the directory opened here.
+
+    Raises `NotFound` (`data_directory_not_found`) without `create` when there is none; and as `open_service`.
+    """
+    from api.client import Client
+
+    folder = data_directory(data_dir)
+    server = url or DataDirectory(folder).owner_url()
+    if server is not None:
+        with Client(server, key=key) as client:
+            yield client
+        return
+    if not create and not (folder / "catalogue.sqlite").exists():
+        raise NotFound(
+            f"there is no data in {folder}; name another folder with --data-dir, a server with --url, "
+            "or begin with `citewell ingest`",
+            code="data_directory_not_found",
+        )
+    with _opened(folder) as client:
+        yield client
+
+
+def read_settings(**overrides: Any) -> Settings:
+    """The settings from the environment, with what the command line gives put over them (None: not given).
+
+    Raises `InvalidInput`, naming every wrong setting at once.
+    """
+    from pydantic import ValidationError
+
+    from api.settings import Settings
+    from ingest.errors import FieldProblem
+
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as failure:
+        problems = tuple(
+            FieldProblem("CITEWELL_" + "_".join(map(str, error["loc"])).upper(), error["msg"])
+            for error in failure.errors()
+        )
+        raise InvalidInput("settings are not valid", code="invalid_settings", problems=problems) from failure
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[Client]:
+    from api.cli.in_process import InProcessTransport
+    from api.client import Client
+
+    with status(f"Opening {folder} …"):
+        from api.app import create_app
+        from api.bootstrap import open_service
+
+        # whoever may open the folder may do everything in it: no key is needed, as on loopback
+        opening = open_service(read_settings(data_dir=folder, host="127.0.0.1"))
+        service = opening.__enter__()
+    try:
+        with InProcessTransport(create_app(service)) as transport, Client(transport=transport) as client:
+            yield client
+    finally:
+        opening.__exit__(None, None, None)

@@ -1,0 +1,135 @@
+"""`citewell ingest`: files and folders into a collection."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Protocol
+
+import typer
+
+from api.cli import options
+from api.cli.connection import connect
+from api.cli.errors import WRONG_INPUT
+from api.cli.output import one_line, print_json, print_table
+
+if TYPE_CHECKING:
+    from api.client import Client, Job, JobDocument, Submission
+
+
+class Progress(Protocol):
+    """Told how many of the documents have ended."""
+
+    def __call__(self, done: int, total: int) -> None: ...
+
+
+def ingest(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Files and folders. A folder is taken with all below it but hidden files; "
+            "a document is named by its path below the folder.",
+            metavar="PATH…",
+            show_default=False,
+        ),
+    ],
+    metadata: Annotated[
+        str | None,
+        typer.Option(
+            help="""Facts about all the files, such as '{"source": "Finance", "year": 2025}'.""", metavar="JSON"
+        ),
+    ] = None,
+    access: Annotated[
+        list[str] | None,
+        typer.Option(help="Only keys with this tag see the files; may be given several times.", metavar="TAG"),
+    ] = None,
+    password: Annotated[str | None, typer.Option(help="Opens encrypted files; it is not stored.")] = None,
+    collection: options.Collection = "default",
+    as_json: options.Json = False,
+    url: options.Url = None,
+    data_dir: options.DataDir = None,
+    key: options.Key = None,
+) -> None:
+    """Ingest documents and wait until they can be searched.
+
+    What is already there, byte for byte, is left as it is. The exit status is 2 if no document could be ingested.
+    """
+    from api.client import find_files
+
+    facts = options.json_object(metadata, "--metadata")
+    files = find_files(paths)
+    with connect(url, data_dir, key, create=True) as client, _progress() as progress:
+        submissions = []
+        for submission in client.upload_all(
+            files, collection=collection, metadata=facts, access=access, password=password
+        ):
+            submissions.append(submission)
+        jobs = _wait(client, [submission["job_id"] for submission in submissions], progress)
+        failures = [failure for job in jobs for failure in _failures(client, job)]
+    if as_json:
+        print_json({"submissions": submissions, "jobs": jobs, "failures": failures})
+    else:
+        _report(submissions, jobs, failures)
+    if all(job["state"] not in ("succeeded", "partial") for job in jobs):
+        raise typer.Exit(WRONG_INPUT)
+
+
+def _wait(client: Client, job_ids: Sequence[str], progress: Progress) -> list[Job]:
+    """Every job once it has ended; the progress is that of all together."""
+    jobs = {job_id: client.job(job_id) for job_id in job_ids}
+
+    def tell(job: Job) -> None:
+        jobs[job["job_id"]] = job
+        progress(sum(job["done"] for job in jobs.values()), sum(job["total"] for job in jobs.values()))
+
+    return [client.wait_for_job(job_id, progress=tell) for job_id in job_ids]
+
+
+def _failures(client: Client, job: Job) -> list[JobDocument]:
+    return list(client.job_documents(job["job_id"], state="failed")) if job["failed"] else []
+
+
+def _report(submissions: Sequence[Submission], jobs: Sequence[Job], failures: Sequence[JobDocument]) -> None:
+    unchanged = sum(
+        document["status"] == "unchanged" for submission in submissions for document in submission["documents"]
+    )
+    succeeded = sum(job["done"] - job["failed"] for job in jobs) - unchanged
+    typer.echo(f"{succeeded} ingested, {unchanged} unchanged, {len(failures)} failed")
+    for job in jobs:
+        if error := job["error"]:
+            typer.echo(f"job {job['job_id']} {job['state']}: {one_line(error['message'])} ({error['code']})", err=True)
+    if failures:
+        rows = [(document["document_id"], *_reason(document)) for document in failures]
+        print_table(["Failed document", "Code", "Reason"], rows, err=True)
+
+
+def _reason(document: JobDocument) -> tuple[str, str]:
+    error = document["error"]
+    return (error["code"], error["message"]) if error else ("unknown", "")
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """A bar on a terminal; elsewhere a line whenever the count has changed."""
+    if not sys.stderr.isatty():
+        yield _Lines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = TextColumn("Ingesting"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+class _Lines:
+    def __init__(self) -> None:
+        self._last = (-1, -1)
+
+    def __call__(self, done: int, total: int) -> None:
+        if (done, total) != self._last:
+            self._last = (done, total)
+            typer.echo(f"{done} of {total} documents", err=True)

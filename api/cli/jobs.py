@@ -1,0 +1,78 @@
+"""`citewell jobs`: look after work under way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from api.cli import options
+from api.cli.connection import connect
+from api.cli.output import one_line, print_json, print_table
+
+if TYPE_CHECKING:
+    from api.client import Job, JobDocument
+
+app = typer.Typer(help="Show, cancel or retry a job.", no_args_is_help=True)
+
+JobId = Annotated[str, typer.Argument(help="Its id, such as job_9f….", show_default=False)]
+
+
+@app.command()
+def show(
+    job_id: JobId,
+    as_json: options.Json = False,
+    url: options.Url = None,
+    data_dir: options.DataDir = None,
+    key: options.Key = None,
+) -> None:
+    """Show how far a job has come, and which documents failed."""
+    with connect(url, data_dir, key) as client:
+        job = client.job(job_id)
+        failures = list(client.job_documents(job_id, state="failed"))
+    if as_json:
+        print_json({**job, "failures": failures})
+        return
+    _print_job(job)
+    print_table(["Failed document", "Code", "Reason"], [_failure_row(document) for document in failures])
+
+
+@app.command()
+def cancel(
+    job_id: JobId,
+    as_json: options.Json = False,
+    url: options.Url = None,
+    data_dir: options.DataDir = None,
+    key: options.Key = None,
+) -> None:
+    """Stop a job; what it has finished stays."""
+    with connect(url, data_dir, key) as client:
+        job = client.cancel_job(job_id)
+    print_json(job) if as_json else _print_job(job)
+
+
+@app.command()
+def retry(
+    job_id: JobId,
+    as_json: options.Json = False,
+    url: options.Url = None,
+    data_dir: options.DataDir = None,
+    key: options.Key = None,
+) -> None:
+    """Run the failed documents of a job again, and wait for the end."""
+    with connect(url, data_dir, key) as client:
+        job = client.wait_for_job(client.retry_job(job_id)["job_id"])
+    print_json(job) if as_json else _print_job(job)
+
+
+def _print_job(job: Job) -> None:
+    stage = f" ({job['stage']})" if job["stage"] and job["state"] == "running" else ""
+    counts = f"{job['done']} of {job['total']} documents done, {job['failed']} failed"
+    typer.echo(f"{job['job_id']}: {job['kind']}, {job['state']}{stage}; {counts}")
+    if error := job["error"]:
+        typer.echo(f"{one_line(error['message'])} ({error['code']})")
+
+
+def _failure_row(document: JobDocument) -> tuple[object, ...]:
+    error = document["error"]
+    return document["document_id"], error and error["code"], error and error["message"]

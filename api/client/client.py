@@ -1,0 +1,328 @@
+"""Calls the HTTP interface, one method a route. Synchronous; one client may be shared by threads."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Literal, TypeVar, cast
+from urllib.parse import quote
+
+import httpx
+
+from api.client.errors import ProblemError
+from api.client.events import StreamEvent, read_events
+from api.client.types import (
+    Answer,
+    Collection,
+    CollectionChange,
+    Document,
+    Job,
+    JobDocument,
+    Receipt,
+    SearchResult,
+    Submission,
+)
+from api.client.uploads import UploadFile, in_batches
+from ingest.errors import DeadlineExceeded, Unavailable
+
+DEFAULT_COLLECTION = "default"
+_PAGE = 200
+_ENDED = frozenset({"succeeded", "partial", "failed", "cancelled"})
+
+Mode = Literal["hybrid", "vector", "lexical"]
+Seen = TypeVar("Seen")
+
+
+class Client:
+    """A connection to the server at `url`, or to whatever `transport` leads to (such as an application in process).
+
+    Every method raises `ProblemError` when the server refuses, `Unavailable` (`unreachable`) when none answers.
+    Collections are named `default` unless said otherwise.
+    """
+
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8000",
+        *,
+        key: str | None = None,
+        timeout_s: float = 120.0,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self.url = url.rstrip("/")
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout_s, transport=transport)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Collections
+
+    def collections(self) -> Iterator[Collection]:
+        """All collections that the key may see."""
+        return cast(Iterator[Collection], self._items("/v1/collections", {}))
+
+    def collection(self, name: str = DEFAULT_COLLECTION) -> Collection:
+        return cast(Collection, self._json("GET", _collection(name)))
+
+    def put_collection(self, name: str, change: CollectionChange | None = None) -> Collection:
+        """Create the collection, or change what needs no new index."""
+        return cast(Collection, self._json("PUT", _collection(name), json=change or {}))
+
+    def delete_collection(self, name: str) -> Receipt:
+        return cast(Receipt, self._json("DELETE", _collection(name)))
+
+    # Documents
+
+    def upload(
+        self,
+        files: Sequence[UploadFile],
+        *,
+        collection: str = DEFAULT_COLLECTION,
+        metadata: Mapping[str, Any] | None = None,
+        access: Sequence[str] | None = None,
+        password: str | None = None,
+    ) -> Submission:
+        """Send the files in one request, streamed from the disk; they are being ingested when this returns."""
+        fields: dict[str, Any] = {}
+        if metadata:
+            fields["metadata"] = json.dumps(metadata)
+        if access is not None:
+            fields["access"] = list(access)
+        if password is not None:
+            fields["password"] = password
+        with ExitStack() as stack:
+            parts = [("files", (file.document_id, stack.enter_context(file.path.open("rb")))) for file in files]
+            return cast(
+                Submission, self._json("POST", f"{_collection(collection)}/documents", data=fields, files=parts)
+            )
+
+    def upload_all(
+        self,
+        files: Iterable[UploadFile],
+        *,
+        collection: str = DEFAULT_COLLECTION,
+        metadata: Mapping[str, Any] | None = None,
+        access: Sequence[str] | None = None,
+        password: str | None = None,
+    ) -> Iterator[Submission]:
+        """Send any number of files, some at a time; yields what became of each request."""
+        for batch in in_batches(files):
+            yield self.upload(batch, collection=collection, metadata=metadata, access=access, password=password)
+
+    def put_document(
+        self,
+        document_id: str,
+        content: bytes | BinaryIO,
+        *,
+        media_type: str = "text/plain",
+        collection: str = DEFAULT_COLLECTION,
+    ) -> Submission:
+        """Store `content` as the newest version; the version before it answers until the new one is indexed."""
+        headers = {"Content-Type": media_type}
+        return cast(Submission, self._json("PUT", _document(collection, document_id), content=content, headers=headers))
+
+    def documents(self, *, collection: str = DEFAULT_COLLECTION, status: str | None = None) -> Iterator[Document]:
+        """Documents in order of arrival, fetched a page at a time."""
+        query = {"status": status} if status else {}
+        return cast(Iterator[Document], self._items(f"{_collection(collection)}/documents", query))
+
+    def document(self, document_id: str, *, collection: str = DEFAULT_COLLECTION) -> Document:
+        return cast(Document, self._json("GET", _document(collection, document_id)))
+
+    def document_text(
+        self, document_id: str, *, collection: str = DEFAULT_COLLECTION, version: int | None = None
+    ) -> str:
+        """The extracted text that offsets refer to; of the live version, unless one is named."""
+        query = {} if version is None else {"version": version}
+        return self._send("GET", f"{_document(collection, document_id)}/text", params=query).content.decode()
+
+    def download(
+        self, document_id: str, target: Path, *, collection: str = DEFAULT_COLLECTION, version: int | None = None
+    ) -> None:
+        """Write the stored original to `target`."""
+        query = {} if version is None else {"version": version}
+        path = f"{_document(collection, document_id)}/content"
+        with self._open("GET", path, params=query) as response, target.open("wb") as file:
+            for block in response.iter_bytes():
+                file.write(block)
+
+    def delete_document(self, document_id: str, *, collection: str = DEFAULT_COLLECTION) -> Receipt:
+        """From now on no search returns the document; the receipt tells when every trace of it is gone."""
+        return cast(Receipt, self._json("DELETE", _document(collection, document_id)))
+
+    def delete_documents(self, document_ids: Sequence[str], *, collection: str = DEFAULT_COLLECTION) -> Receipt:
+        """Delete several at once, or none if one of them does not exist."""
+        path = f"{_collection(collection)}/documents:delete"
+        return cast(Receipt, self._json("POST", path, json={"document_ids": list(document_ids)}))
+
+    def receipt(self, receipt_id: str) -> Receipt:
+        return cast(Receipt, self._json("GET", f"/v1/receipts/{_segment(receipt_id)}"))
+
+    def wait_for_receipt(self, receipt_id: str, *, timeout_s: float | None = None, poll_s: float = 0.2) -> Receipt:
+        """Wait until the deletion is complete. Raises `DeadlineExceeded` after `timeout_s`."""
+        return _poll(
+            lambda: self.receipt(receipt_id),
+            lambda receipt: receipt["state"] == "purged",
+            f"receipt {receipt_id}",
+            timeout_s,
+            poll_s,
+        )
+
+    # Jobs
+
+    def job(self, job_id: str) -> Job:
+        return cast(Job, self._json("GET", f"/v1/jobs/{_segment(job_id)}"))
+
+    def job_documents(self, job_id: str, *, state: str | None = None) -> Iterator[JobDocument]:
+        """The documents of a job in upload order; only those in `state`, where given."""
+        query = {"state": state} if state else {}
+        return cast(Iterator[JobDocument], self._items(f"/v1/jobs/{_segment(job_id)}/documents", query))
+
+    def cancel_job(self, job_id: str) -> Job:
+        return cast(Job, self._json("POST", f"/v1/jobs/{_segment(job_id)}/cancel"))
+
+    def retry_job(self, job_id: str) -> Job:
+        return cast(Job, self._json("POST", f"/v1/jobs/{_segment(job_id)}/retry"))
+
+    def wait_for_job(
+        self,
+        job_id: str,
+        *,
+        progress: Callable[[Job], None] | None = None,
+        timeout_s: float | None = None,
+        poll_s: float = 0.2,
+    ) -> Job:
+        """Wait until the job has ended; `progress` sees it each time. Raises `DeadlineExceeded` after `timeout_s`."""
+
+        def look() -> Job:
+            job = self.job(job_id)
+            if progress is not None:
+                progress(job)
+            return job
+
+        return _poll(look, lambda job: job["state"] in _ENDED, f"job {job_id}", timeout_s, poll_s)
+
+    # Searching and asking
+
+    def search(
+        self,
+        query: str,
+        *,
+        collection: str = DEFAULT_COLLECTION,
+        top_k: int = 10,
+        mode: Mode = "hybrid",
+        rerank: bool = True,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002 - the contract's name
+    ) -> SearchResult:
+        body = {"query": query, "top_k": top_k, "mode": mode, "rerank": rerank, "filter": dict(filter or {})}
+        return cast(SearchResult, self._json("POST", f"{_collection(collection)}/search", json=body))
+
+    def ask(
+        self,
+        question: str,
+        *,
+        collection: str = DEFAULT_COLLECTION,
+        top_k: int | None = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002 - the contract's name
+        max_risk: float | None = None,
+    ) -> Answer:
+        """The answer with its citations, or a refusal with its reason: both are values."""
+        body = _ask_body(question, top_k, filter, max_risk)
+        return cast(Answer, self._json("POST", f"{_collection(collection)}/ask", json=body))
+
+    def ask_stream(
+        self,
+        question: str,
+        *,
+        collection: str = DEFAULT_COLLECTION,
+        top_k: int | None = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002 - the contract's name
+        max_risk: float | None = None,
+        draft: bool = False,
+    ) -> Iterator[StreamEvent]:
+        """Events on the way to the answer, the last is `done` with the answer. May raise `ProblemError` midway."""
+        body = {**_ask_body(question, top_k, filter, max_risk), "stream": True, "draft": draft}
+        with self._open("POST", f"{_collection(collection)}/ask", json=body) as response:
+            for event in read_events(response.iter_lines()):
+                if event.name == "error":
+                    raise ProblemError(event.data, status=500)
+                yield event
+
+    def answer(self, answer_id: str) -> dict[str, Any]:
+        """A past answer with its whole trace."""
+        return cast(dict[str, Any], self._json("GET", f"/v1/answers/{_segment(answer_id)}"))
+
+    # Plumbing
+
+    def _items(self, path: str, query: Mapping[str, Any]) -> Iterator[Any]:
+        cursor = None
+        while True:
+            page = self._json("GET", path, params={**query, "limit": _PAGE, **({"cursor": cursor} if cursor else {})})
+            yield from page["items"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+    def _json(self, method: str, path: str, **options: Any) -> Any:
+        return self._send(method, path, **options).json()
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        with self._open(method, path, **options) as response:
+            response.read()
+            return response
+
+    @contextmanager
+    def _open(self, method: str, path: str, **options: Any) -> Iterator[httpx.Response]:
+        try:
+            with self._http.stream(method, path, **options) as response:
+                if response.is_error:
+                    response.read()
+                    raise ProblemError.from_response(response)
+                yield response
+        except httpx.TimeoutException as late:
+            raise DeadlineExceeded(f"{self.url} did not answer in time; try again, or allow more time") from late
+        except (httpx.TransportError, httpx.InvalidURL) as failure:
+            reason = str(failure) or type(failure).__name__
+            raise Unavailable(f"no citewell server answers at {self.url}: {reason}", code="unreachable") from failure
+
+
+def _segment(name: str) -> str:
+    return quote(name, safe="")
+
+
+def _collection(name: str) -> str:
+    return f"/v1/collections/{_segment(name)}"
+
+
+def _document(collection: str, document_id: str) -> str:
+    return f"{_collection(collection)}/documents/{_segment(document_id)}"
+
+
+def _ask_body(
+    question: str, top_k: int | None, wanted: Mapping[str, Any] | None, max_risk: float | None
+) -> dict[str, Any]:
+    options = {"top_k": top_k, "filter": wanted, "max_risk": max_risk}
+    return {"question": question, **{name: value for name, value in options.items() if value is not None}}
+
+
+def _poll(
+    look: Callable[[], Seen], ended: Callable[[Seen], bool], what: str, timeout_s: float | None, poll_s: float
+) -> Seen:
+    begun = time.monotonic()
+    while not ended(seen := look()):
+        if timeout_s is not None and time.monotonic() - begun > timeout_s:
+            raise DeadlineExceeded(f"{what} has not ended after {timeout_s:g} s; it goes on, ask for it again later")
+        time.sleep(poll_s)
+    return seen

@@ -1,0 +1,36 @@
+"""Counters of this process in the text format of Prometheus. Touched on the event loop only."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics:
+    """Requests by method, route and status, their time by route, and how many are under way."""
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+        self._requests: Counter[tuple[str, str, int]] = Counter()
+        self._seconds: dict[str, float] = {}
+        self._count: Counter[str] = Counter()
+
+    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request that has ended; `route` is a template (`/v1/jobs/{job_id}`), so that series stay few."""
+        self._requests[method, route, status] += 1
+        self._seconds[route] = self._seconds.get(route, 0.0) + seconds
+        self._count[route] += 1
+
+    def render(self) -> str:
+        """All series, in a fixed order."""
+        lines = ["# TYPE citewell_requests_total counter"]
+        for (method, route, status), count in sorted(self._requests.items()):
+            labels = f'method="{method}",route="{route}",status="{status}"'
+            lines.append(f"citewell_requests_total{{{labels}}} {count}")
+        lines.append("# TYPE citewell_request_seconds summary")
+        for route, seconds in sorted(self._seconds.items()):
+            lines.append(f'citewell_request_seconds_sum{{route="{route}"}} {seconds:.6f}')
+            lines.append(f'citewell_request_seconds_count{{route="{route}"}} {self._count[route]}')
+        lines += ["# TYPE citewell_requests_in_flight gauge", f"citewell_requests_in_flight {self.in_flight}", ""]
+        return "\n".join(lines)

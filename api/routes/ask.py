@@ -1,0 +1,133 @@
+"""Ask: a question to a cited answer or a refusal, whole or as a stream of events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, aclosing
+from typing import cast
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+
+from api.auth import Reader
+from api.bootstrap import Service
+from api.dependencies import PROBLEM, AdmissionDep, ServiceDep, check_length
+from api.events import MEDIA_TYPE, Event, EventStream
+from api.json_body import StrictRoute
+from api.models import AnswerResponse, AskRequest, CitationResponse, HitResponse
+from generate.answer import (
+    AnswerEvent,
+    DoneEvent,
+    DraftEvent,
+    DroppedEvent,
+    Question,
+    RetrievalEvent,
+    SentenceEvent,
+)
+from ingest.collections import Collection
+from ingest.errors import FieldProblem, InvalidInput
+
+router = APIRouter(prefix="/v1/collections/{name}", tags=["ask"], route_class=StrictRoute, responses=PROBLEM)
+
+
+class RetrievalData(BaseModel):
+    """Event `retrieval`: the evidence, in rank order."""
+
+    hits: list[HitResponse]
+
+
+class SentenceData(BaseModel):
+    """Event `sentence`: a checked sentence, its place in the answer, and its citations."""
+
+    start: int
+    text: str
+    citations: list[CitationResponse]
+
+
+class DroppedData(BaseModel):
+    """Event `dropped`: a sentence that its evidence does not support; no part of the answer."""
+
+    text: str
+    reason: str
+
+
+class DraftData(BaseModel):
+    """Event `draft`: unchecked text."""
+
+    text: str
+
+
+@router.post(
+    "/ask",
+    response_model=AnswerResponse,
+    responses={200: {"content": {MEDIA_TYPE: {}}, "description": "The answer or refusal; with `stream`, its events."}},
+)
+async def ask(
+    name: str, body: AskRequest, request: Request, caller: Reader, service: ServiceDep, admission: AdmissionDep
+) -> Response | AnswerResponse:
+    """An answer made of whole, cited sentences, or a refusal that says why.
+
+    With `stream`: events `retrieval`, `sentence`, `dropped`, `draft`, then `done` (the whole answer) or `error`. What
+    is wrong with the question itself is an ordinary error response.
+    """
+    check_length("question", body.question, service.settings.question_chars_max)
+    async with AsyncExitStack() as resources:
+        resources.enter_context(admission.slot())
+        collection = await asyncio.to_thread(service.collections.get, name)
+        events = service.answerer.stream(
+            _question(body, collection, service),
+            collection=collection,
+            generation=collection.live_generation,
+            access=caller.access,
+            key_id=caller.key_id,
+        )
+        await resources.enter_async_context(aclosing(cast(AsyncGenerator[AnswerEvent, None], events)))
+        if body.stream:
+            return EventStream(_events(await anext(events), events), request, resources.pop_all())
+        return await _drain(events)
+
+
+def _question(body: AskRequest, collection: Collection, service: Service) -> Question:
+    if body.template is not None and body.template not in collection.templates:
+        known = ", ".join(sorted(collection.templates)) or "none"
+        message = f"template {body.template[:100]!r} does not exist in this collection; there are: {known}"
+        raise InvalidInput(message, code="unknown_template", problems=(FieldProblem("template", message),))
+    return Question(
+        body.question,
+        top_k=body.top_k or service.settings.ask_top_k,
+        filter=body.filter,
+        conversation_id=body.conversation_id,
+        template=body.template,
+        max_risk=body.max_risk,
+        draft=body.draft,
+        cache=body.cache,
+    )
+
+
+async def _drain(events: AsyncIterator[AnswerEvent]) -> AnswerResponse:
+    async for event in events:
+        if isinstance(event, DoneEvent):
+            return AnswerResponse.of(event.answer)
+    raise AssertionError("a stream ends with its answer or an error")
+
+
+async def _events(first: AnswerEvent, others: AsyncIterator[AnswerEvent]) -> AsyncIterator[Event]:
+    yield _event(first)
+    async for event in others:
+        yield _event(event)
+
+
+def _event(event: AnswerEvent) -> Event:
+    match event:
+        case RetrievalEvent(hits):
+            return Event("retrieval", RetrievalData(hits=[HitResponse.of(hit) for hit in hits]))
+        case SentenceEvent(start, text, citations):
+            cited = [CitationResponse.of(citation) for citation in citations]
+            return Event("sentence", SentenceData(start=start, text=text, citations=cited))
+        case DroppedEvent(text, reason):
+            return Event("dropped", DroppedData(text=text, reason=reason))
+        case DraftEvent(text):
+            return Event("draft", DraftData(text=text))
+        case DoneEvent(answer):
+            return Event("done", AnswerResponse.of(answer))

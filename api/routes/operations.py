@@ -1,0 +1,57 @@
+"""What operators ask: is the process alive, is it ready, how busy is it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fastapi import APIRouter, Request
+from fastapi.responses import PlainTextResponse
+from pydantic import BaseModel
+
+from api.auth import Reader
+from api.dependencies import PROBLEM, ServiceDep
+from api.json_body import StrictRoute
+from api.metrics import CONTENT_TYPE, Metrics
+from ingest.errors import FieldProblem, Unavailable
+
+router = APIRouter(tags=["operations"], route_class=StrictRoute, responses=PROBLEM)
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(BaseModel):
+    """Catalogue, models and indexes answer."""
+
+    status: Literal["ready"] = "ready"
+
+
+@router.get("/healthz")
+async def get_health() -> Health:
+    """Whether the process is alive."""
+    return Health()
+
+
+@router.get("/readyz")
+def get_readiness(service: ServiceDep) -> Readiness:
+    """Whether catalogue, models and indexes are ready; 503 names those that are not."""
+    problems = []
+    for name, part in (("catalogue", service.catalogue), ("models", service.runtime), ("indexes", service.indexes)):
+        try:
+            part.ping()
+        except Unavailable as failure:
+            problems.append(FieldProblem(name, failure.message))
+    if problems:
+        detail = "; ".join(f"{problem.field}: {problem.message}" for problem in problems)
+        raise Unavailable(f"not ready: {detail}", code="not_ready", problems=tuple(problems))
+    return Readiness()
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+async def get_metrics(request: Request, caller: Reader) -> PlainTextResponse:
+    """Counters of this process, for Prometheus."""
+    metrics: Metrics = request.app.state.metrics
+    return PlainTextResponse(metrics.render(), media_type=CONTENT_TYPE)

@@ -1,0 +1,212 @@
+// The view "Ask": a question, then an answer with its evidence, or a refusal with its reason.
+
+import * as api from "./api.js";
+import { byId, gauge, make } from "./dom.js";
+import { citationCard, hitCard } from "./evidence.js";
+import { languageOf } from "./text.js";
+
+const SAMPLE_DOCUMENT = "policies/travel-expenses-2025.md";
+const EXAMPLES = [
+  "What is the mileage rate for a private car?",
+  "How many berths does the Port Ewen visitor pontoon have and what does a night cost per metre?",
+  "What was decided about the winter service?",
+  "What is the capital of Australia?",
+];
+const REFUSALS = {
+  no_evidence: ["Nothing found", "Check the collection, or add a document that deals with this."],
+  low_confidence: ["Not sure enough to answer", "Ask more precisely, or look at the nearest passages yourself."],
+  conflicting_evidence: ["The documents contradict each other", "Compare the passages, and delete the one that is outdated."],
+  unsupported_answer: ["No sentence could be supported", "Ask more precisely, or look at the nearest passages yourself."],
+};
+
+let running = null;
+
+export function start(state) {
+  const form = byId("ask-form");
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    ask(state, byId("question").value);
+  });
+  byId("question").addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+      event.preventDefault();
+      form.requestSubmit();
+    }
+  });
+  byId("examples").querySelector("ul").append(
+    ...EXAMPLES.map((question) =>
+      make("li", {}, make("button", { type: "button", onclick: () => askExample(state, question) }, question)),
+    ),
+  );
+}
+
+/** Examples are for the sample documents: they are shown where those are. */
+export async function onCollection(state) {
+  running?.abort();
+  byId("answer").replaceChildren();
+  byId("ask-status").textContent = "";
+  const sample = api.get(api.documentPath(state.collection, SAMPLE_DOCUMENT));
+  byId("examples").hidden = !(await sample.then(() => true).catch(() => false));
+}
+
+function askExample(state, question) {
+  byId("question").value = question;
+  ask(state, question);
+}
+
+async function ask(state, question) {
+  running?.abort();
+  const call = new AbortController();
+  running = call;
+  const { collection } = state;
+  const status = byId("ask-status");
+  const draft = make("div", { class: "card draft" });
+  status.textContent = "Looking for evidence …";
+  byId("answer").replaceChildren(draft);
+  try {
+    const answer = await api.ask(collection, question, (name, data) => onEvent(name, data, status, draft), call.signal);
+    byId("answer").replaceChildren(answer.refusal ? refusalCard(answer) : answerCard(collection, answer));
+    status.textContent = told(answer);
+  } catch (problem) {
+    if (call.signal.aborted) return;
+    byId("answer").replaceChildren();
+    status.textContent = "";
+    state.report(problem);
+  }
+}
+
+function onEvent(name, data, status, draft) {
+  if (name === "retrieval") status.textContent = `Reading ${data.hits.length} passages …`;
+  if (name === "sentence") draft.append(make("p", { lang: languageOf(data.text) }, data.text));
+}
+
+function told(answer) {
+  const seconds = `${((answer.timings_ms.total || 0) / 1000).toFixed(1)} s`;
+  if (answer.refusal) return `No answer after ${seconds}`;
+  const count = answer.citations.length;
+  return `Answered with ${count} ${count === 1 ? "citation" : "citations"} in ${seconds}`;
+}
+
+function answerCard(collection, answer) {
+  const partial = answer.status === "partial" ? "Sentences that the evidence does not support were left out." : null;
+  return make(
+    "article",
+    { "aria-label": "Answer" },
+    make(
+      "div",
+      { class: "card answer" },
+      make("p", { class: "answer-text", lang: languageOf(answer.answer) }, answerText(answer)),
+      partial && make("p", { class: "warning" }, partial),
+      make("div", { class: "gauges" }, gauge("Confidence", answer.confidence), riskNote(answer.risk)),
+      feedback(answer, [["correct", "This is right"], ["incorrect", "This is wrong"]]),
+    ),
+    make("h2", {}, "Evidence"),
+    make("ol", { class: "plain" }, answer.citations.map((citation) => citationCard(collection, citation))),
+    conflicts(answer.conflicts),
+    details(answer),
+  );
+}
+
+/** The answer in pieces: short answers stand out, each citation's marker follows the words that it supports. */
+function answerText(answer) {
+  const characters = Array.from(answer.answer);
+  const places = [
+    0,
+    characters.length,
+    ...answer.answer_spans.flatMap((span) => [span.start, span.end]),
+    ...answer.citations.map((citation) => citation.answer_end),
+  ];
+  const cuts = [...new Set(places)].sort((a, b) => a - b);
+  return cuts.slice(1).flatMap((end, number) => {
+    const start = cuts[number];
+    const text = characters.slice(start, end).join("");
+    const short = answer.answer_spans.some((span) => span.start <= start && end <= span.end);
+    const markers = answer.citations.filter((citation) => citation.answer_end === end).map(markerLink);
+    return [short ? make("strong", {}, text) : text, ...markers];
+  });
+}
+
+function markerLink(citation) {
+  const target = `evidence-${citation.marker}`;
+  const show = (event) => {
+    event.preventDefault();
+    byId(target).scrollIntoView({ block: "center" });
+    byId(target).focus({ preventScroll: true });
+  };
+  return make(
+    "a",
+    { class: "marker", href: `#${target}`, "aria-label": `Evidence ${citation.marker}`, onclick: show },
+    citation.marker,
+  );
+}
+
+function riskNote(risk) {
+  if (!risk) return null;
+  const bound = (risk.bound * 100).toFixed(1);
+  return make("p", { class: "facts" }, `Certified: at most ${bound} % of such answers are wrong.`);
+}
+
+function refusalCard(answer) {
+  const { refusal } = answer;
+  const [title, advice] = REFUSALS[refusal.reason] || ["No answer", ""];
+  return make(
+    "article",
+    { "aria-label": "Refusal" },
+    make(
+      "div",
+      { class: "card refusal" },
+      make("h2", {}, title),
+      make("p", {}, `${refusal.message} ${advice}`),
+      make("div", { class: "gauges" }, gauge("Confidence", answer.confidence, refusal.threshold)),
+      feedback(answer, [["should_refuse", "Rightly refused"], ["should_answer", "There is an answer"]]),
+    ),
+    refusal.nearest.length ? make("h2", {}, "Nearest passages") : null,
+    make("ol", { class: "plain" }, refusal.nearest.map(hitCard)),
+    details(answer),
+  );
+}
+
+function conflicts(found) {
+  if (!found.length) return null;
+  return make(
+    "section",
+    { class: "card warning" },
+    make("h2", {}, "Contradicted by"),
+    make("ul", {}, found.map((one) => make("li", { class: "break" }, `${one.document_id}: “${one.quote}”`))),
+  );
+}
+
+function feedback(answer, verdicts) {
+  const box = make("div", { class: "row feedback" });
+  const send = async (verdict) => {
+    try {
+      await api.post(`/v1/answers/${encodeURIComponent(answer.answer_id)}/feedback`, { verdict });
+      box.replaceChildren("Thank you. This weighs in the credibility of what was cited.");
+    } catch (problem) {
+      box.replaceChildren(`Not recorded: ${problem.message}`);
+    }
+  };
+  box.append(
+    ...verdicts.map(([verdict, label]) => make("button", { type: "button", onclick: () => send(verdict) }, label)),
+  );
+  return box;
+}
+
+function details(answer) {
+  const timings = Object.entries(answer.timings_ms).map(([stage, ms]) => `${stage} ${ms.toFixed(0)} ms`);
+  const generator = [answer.generator.name, answer.generator.model].filter(Boolean).join(", ");
+  const facts = [
+    ["Answer", answer.answer_id],
+    ["Question used", answer.question_used],
+    ["Written by", generator],
+    ["Index", answer.index_generation],
+    ["Pipeline", answer.pipeline_fingerprint],
+    ["Time", timings.join(", ")],
+  ];
+  return make(
+    "details",
+    { class: "how" },
+    make("summary", {}, "How this came about"),
+    make("dl", {}, facts.flatMap(([name, value]) => [make("dt", {}, name), make("dd", { class: "break" }, value)])),
+  );
+}
