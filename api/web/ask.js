@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { byId, gauge, make } from "./dom.js";
-import { citationCard, hitCard } from "./evidence.js";
+import { citationCard, evidenceId, hitCard, numberOf } from "./evidence.js";
 import { languageOf } from "./text.js";
 
 const SAMPLE_DOCUMENT = "policies/travel-expenses-2025.md";
@@ -127,7 +127,7 @@ function answerText(answer) {
 }
 
 function markerLink(citation) {
-  const target = `evidence-${citation.marker}`;
+  const target = evidenceId(citation);
   const show = (event) => {
     event.preventDefault();
     byId(target).scrollIntoView({ block: "center" });
@@ -135,8 +135,8 @@ function markerLink(citation) {
   };
   return make(
     "a",
-    { class: "marker", href: `#${target}`, "aria-label": `Evidence ${citation.marker}`, onclick: show },
-    citation.marker,
+    { class: "marker", href: `#${target}`, "aria-label": `Evidence ${numberOf(citation)}`, onclick: show },
+    numberOf(citation),
   );
 }
 

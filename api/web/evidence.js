@@ -7,6 +7,15 @@ import { languageOf, surroundings } from "./text.js";
 const AROUND = 280;
 const MORE = 1500;
 
+/** The number in a citation's marker, `[1]`. */
+export function numberOf(citation) {
+  return citation.marker.replace(/[[\]]/g, "");
+}
+
+export function evidenceId(citation) {
+  return `evidence-${numberOf(citation)}`;
+}
+
 /** A numbered citation with its quote in context. */
 export function citationCard(collection, citation) {
   const context = make("div", { class: "context", lang: languageOf(citation.quote) }, make("mark", {}, citation.quote));
@@ -14,8 +23,8 @@ export function citationCard(collection, citation) {
   showContext(collection, citation, context, note, AROUND);
   return make(
     "li",
-    { id: `evidence-${citation.marker}`, class: "card evidence", tabIndex: -1 },
-    make("span", { class: "number", "aria-hidden": "true" }, citation.marker),
+    { id: evidenceId(citation), class: "card evidence", tabIndex: -1 },
+    make("span", { class: "number", "aria-hidden": "true" }, numberOf(citation)),
     place(citation),
     context,
     note,
