@@ -41,11 +41,10 @@ async function showContext(collection, citation, context, note, around) {
       note.className = "warning";
       return;
     }
-    context.replaceChildren(
-      `${found.cutBefore ? "… " : ""}${found.before}`,
-      make("mark", {}, found.quote),
-      `${found.after}${found.cutAfter ? " …" : ""}`,
-    );
+    const mark = make("mark", {}, found.quote);
+    const before = `${found.cutBefore ? "… " : ""}${found.before}`;
+    context.replaceChildren(before, mark, `${found.after}${found.cutAfter ? " …" : ""}`);
+    context.scrollTop = mark.offsetTop - context.clientHeight / 4;
     const more = make("button", { type: "button", class: "link" }, "Show more of the text");
     more.addEventListener("click", () => showContext(collection, citation, context, note, around + MORE));
     note.replaceChildren("✓ Found word for word in the stored text. ", found.cutBefore || found.cutAfter ? more : "");
