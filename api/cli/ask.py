@@ -63,7 +63,7 @@ def _streamed(
     events = client.ask_stream(question, collection=collection, top_k=top_k, filter=wanted, max_risk=max_risk)
     for event in events:
         if event.name == "sentence":
-            markers = "".join(f" [{citation['marker']}]" for citation in event.data["citations"])
+            markers = "".join(f" {citation['marker']}" for citation in event.data["citations"])
             typer.echo(printable(event.data["text"]) + markers)
         if event.name == "done":
             return cast("Answer", event.data)
@@ -75,7 +75,7 @@ def _with_markers(answer: Answer) -> str:
     text = answer["answer"] or ""
     for citation in sorted(answer["citations"], key=lambda one: one["answer_end"], reverse=True):
         end = citation["answer_end"]
-        text = f"{text[:end]} [{citation['marker']}]{text[end:]}"
+        text = f"{text[:end]} {citation['marker']}{text[end:]}"
     return text
 
 
@@ -93,7 +93,7 @@ def _print_evidence(answer: Answer) -> None:
 
 
 def _print_citation(citation: Citation) -> None:
-    typer.echo(f"[{citation['marker']}] {place(citation)}")
+    typer.echo(f"{citation['marker']} {place(citation)}")
     typer.echo(f"    “{one_line(citation['quote'])}”")
     typer.echo(f"    support {citation['support']:.2f}, credibility {citation['credibility']:.2f}")
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
 
 from api.auth import Caller, Reader, Writer
 from api.bootstrap import Service
@@ -31,7 +32,7 @@ def get_job(job_id: str, caller: Reader, service: ServiceDep) -> JobResponse:
     return JobResponse.of(_job(service, job_id, caller))
 
 
-@router.get("/events", response_class=EventStream, responses={200: {"content": {MEDIA_TYPE: {}}}})
+@router.get("/events", response_class=StreamingResponse, responses={200: {"content": {MEDIA_TYPE: {}}}})
 async def get_events(job_id: str, request: Request, caller: Reader, service: ServiceDep) -> EventStream:
     """Events `progress` at every change, then `done` with the job as it ended."""
     first = await asyncio.to_thread(_job, service, job_id, caller)

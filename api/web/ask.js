@@ -2,14 +2,14 @@
 
 import * as api from "./api.js";
 import { byId, gauge, make } from "./dom.js";
-import { citationCard, hitCard } from "./evidence.js";
+import { citationCard, evidenceId, hitCard, numberOf } from "./evidence.js";
 import { languageOf } from "./text.js";
 
 const SAMPLE_DOCUMENT = "policies/travel-expenses-2025.md";
 const EXAMPLES = [
   "What is the mileage rate for a private car?",
-  "How many berths does the Port Ewen visitor pontoon have and what does a night cost per metre?",
-  "What was decided about the winter service?",
+  "When does the winter timetable begin?",
+  "绝缘试验中有多少个电池模块不合格？",
   "What is the capital of Australia?",
 ];
 const REFUSALS = {
@@ -35,7 +35,11 @@ export function start(state) {
   });
   byId("examples").querySelector("ul").append(
     ...EXAMPLES.map((question) =>
-      make("li", {}, make("button", { type: "button", onclick: () => askExample(state, question) }, question)),
+      make(
+        "li",
+        { lang: languageOf(question) },
+        make("button", { type: "button", onclick: () => askExample(state, question) }, question),
+      ),
     ),
   );
 }
@@ -62,6 +66,7 @@ async function ask(state, question) {
   const status = byId("ask-status");
   const draft = make("div", { class: "card draft" });
   status.textContent = "Looking for evidence …";
+  byId("examples").hidden = true;
   byId("answer").replaceChildren(draft);
   try {
     const answer = await api.ask(collection, question, (name, data) => onEvent(name, data, status, draft), call.signal);
@@ -81,8 +86,8 @@ function onEvent(name, data, status, draft) {
 }
 
 function told(answer) {
-  const seconds = `${((answer.timings_ms.total || 0) / 1000).toFixed(1)} s`;
-  if (answer.refusal) return `No answer after ${seconds}`;
+  const seconds = `${((answer.timings_ms.total || 0) / 1000).toFixed(2)} s`;
+  if (answer.refusal) return `Refused in ${seconds}`;
   const count = answer.citations.length;
   return `Answered with ${count} ${count === 1 ? "citation" : "citations"} in ${seconds}`;
 }
@@ -107,7 +112,7 @@ function answerCard(collection, answer) {
   );
 }
 
-/** The answer in pieces: short answers stand out, each citation's marker follows the words that it supports. */
+/** The answer in pieces: short answers stand out (where there is more than them), each citation's marker follows the words that it supports. */
 function answerText(answer) {
   const characters = Array.from(answer.answer);
   const places = [
@@ -120,14 +125,14 @@ function answerText(answer) {
   return cuts.slice(1).flatMap((end, number) => {
     const start = cuts[number];
     const text = characters.slice(start, end).join("");
-    const short = answer.answer_spans.some((span) => span.start <= start && end <= span.end);
+    const stands = answer.answer_spans.some((span) => span.start <= start && end <= span.end);
     const markers = answer.citations.filter((citation) => citation.answer_end === end).map(markerLink);
-    return [short ? make("strong", {}, text) : text, ...markers];
+    return [stands && text.length < answer.answer.length ? make("strong", {}, text) : text, ...markers];
   });
 }
 
 function markerLink(citation) {
-  const target = `evidence-${citation.marker}`;
+  const target = evidenceId(citation);
   const show = (event) => {
     event.preventDefault();
     byId(target).scrollIntoView({ block: "center" });
@@ -135,8 +140,8 @@ function markerLink(citation) {
   };
   return make(
     "a",
-    { class: "marker", href: `#${target}`, "aria-label": `Evidence ${citation.marker}`, onclick: show },
-    citation.marker,
+    { class: "marker", href: `#${target}`, "aria-label": `Evidence ${numberOf(citation)}`, onclick: show },
+    numberOf(citation),
   );
 }
 

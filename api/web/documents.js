@@ -3,7 +3,6 @@
 import * as api from "./api.js";
 import { byId, gauge, make } from "./dom.js";
 import { languageOf } from "./text.js";
-import { adviceFor } from "./uploads.js";
 
 const PAGE = 50;
 const TEXT_SHOWN = 500_000;
@@ -55,12 +54,12 @@ function row(state, one) {
       { scope: "row", class: "break" },
       make("span", { lang: languageOf(title) }, title),
       title === one.document_id ? null : make("span", { class: "facts" }, one.document_id),
-      one.error && make("span", { class: "warning" }, `${one.error.message} ${adviceFor(one.error.code)}`),
+      one.error && make("span", { class: "warning" }, one.error.message),
     ),
     cell("State", make("span", { class: `state ${one.status}` }, one.status)),
     cell("Pages", one.pages === null ? "–" : String(one.pages)),
     cell("Passages", String(one.chunks)),
-    cell("Credibility", gauge("", one.credibility.score)),
+    cell("Credibility", gauge("Credibility", one.credibility.score)),
     make(
       "td",
       { class: "actions" },

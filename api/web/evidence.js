@@ -7,6 +7,15 @@ import { languageOf, surroundings } from "./text.js";
 const AROUND = 280;
 const MORE = 1500;
 
+/** The number in a citation's marker, `[1]`. */
+export function numberOf(citation) {
+  return citation.marker.replace(/[[\]]/g, "");
+}
+
+export function evidenceId(citation) {
+  return `evidence-${numberOf(citation)}`;
+}
+
 /** A numbered citation with its quote in context. */
 export function citationCard(collection, citation) {
   const context = make("div", { class: "context", lang: languageOf(citation.quote) }, make("mark", {}, citation.quote));
@@ -14,8 +23,8 @@ export function citationCard(collection, citation) {
   showContext(collection, citation, context, note, AROUND);
   return make(
     "li",
-    { id: `evidence-${citation.marker}`, class: "card evidence", tabIndex: -1 },
-    make("span", { class: "number", "aria-hidden": "true" }, citation.marker),
+    { id: evidenceId(citation), class: "card evidence", tabIndex: -1 },
+    make("span", { class: "number", "aria-hidden": "true" }, numberOf(citation)),
     place(citation),
     context,
     note,
@@ -32,11 +41,10 @@ async function showContext(collection, citation, context, note, around) {
       note.className = "warning";
       return;
     }
-    context.replaceChildren(
-      `${found.cutBefore ? "… " : ""}${found.before}`,
-      make("mark", {}, found.quote),
-      `${found.after}${found.cutAfter ? " …" : ""}`,
-    );
+    const mark = make("mark", {}, found.quote);
+    const before = `${found.cutBefore ? "… " : ""}${found.before}`;
+    context.replaceChildren(before, mark, `${found.after}${found.cutAfter ? " …" : ""}`);
+    context.scrollTop = mark.offsetTop - context.clientHeight / 4;
     const more = make("button", { type: "button", class: "link" }, "Show more of the text");
     more.addEventListener("click", () => showContext(collection, citation, context, note, around + MORE));
     note.replaceChildren("✓ Found word for word in the stored text. ", found.cutBefore || found.cutAfter ? more : "");

@@ -7,23 +7,6 @@ const BATCH_FILES = 50;
 const BATCH_BYTES = 64 * 1024 * 1024;
 const POLL_MS = 400;
 const ENDED = ["succeeded", "partial", "failed", "cancelled"];
-const ADVICE = {
-  password_required: "Enter its password above, then choose the file again.",
-  wrong_password: "Enter the right password above, then choose the file again.",
-  no_text_layer: "It holds only images: install Tesseract on the server, or upload a version with text.",
-  broken_document: "Open it in its own program, save it anew, and upload that.",
-  empty_document: "There is no text in it to find.",
-  unsupported_media_type: "Save it as PDF, Word, HTML or text, and upload that.",
-  parser_timeout: "Split it into smaller files.",
-  parser_crashed: "Save it in another format, such as PDF, and upload that.",
-  too_large: "Split it into smaller files, or raise the limit on the server.",
-  invalid_line: "Correct this line of the corpus, and upload the corpus again.",
-};
-
-/** What a person can do about a document that failed. */
-export function adviceFor(code) {
-  return ADVICE[code] || "";
-}
 
 export function start(state, onChange) {
   const send = (files) => uploadAll(state, files, onChange);
@@ -111,7 +94,7 @@ async function failuresOf(job) {
 
 function failureList(failed) {
   const items = failed.map(({ document_id: id, error }) =>
-    make("li", { class: "break" }, make("strong", {}, id), `: ${error.message} ${adviceFor(error.code)}`),
+    make("li", { class: "break" }, make("strong", {}, id), ` ${error.message} (${error.code})`),
   );
   return items.length ? make("ul", { class: "card warning failures", "aria-label": "Failed documents" }, items) : "";
 }

@@ -116,21 +116,28 @@ def test_deleting_by_ids_and_by_filter(client: httpx.Client) -> None:
 
 @pytest.mark.parametrize("zipped", [False, True])
 def test_a_corpus_is_a_document_a_line(client: httpx.Client, zipped: bool) -> None:
-    """All lines are counted, the first thousand listed; bad ones fail alone."""
-    lines = [json.dumps({"id": f"d{number}", "text": f"text {number}"}) for number in range(1002)]
-    body = "\n".join([*lines, "no json"]).encode()
+    """Every line is a document of its own; bad ones fail alone."""
+    body = b'{"id": "d0", "text": "text 0"}\n\n{"_id": "d1", "text": "text 1"}\nno json'
     name = "all.jsonl.gz" if zipped else "all.jsonl"
-    response = client.post(DOCUMENTS, files=[("files", (name, gzip.compress(body) if zipped else body))])
-    assert response.status_code == 202
-    answer = response.json()
-    assert answer["documents_total"] == 1003
-    assert len(answer["documents"]) == 1000
-    assert answer["documents"][0] == {"document_id": "d0", "filename": name, "status": "queued"}
-    job = finish(client, answer["job_id"])
-    assert (job["state"], job["total"], job["failed"]) == ("partial", 1003, 1)
+    answer = upload(client, {name: gzip.compress(body) if zipped else body})
+    assert [(one["document_id"], one["status"]) for one in answer["documents"]] == [
+        ("d0", "queued"),
+        ("d1", "queued"),
+        (f"{name}#4", "failed"),
+    ]
+    job = client.get(f"/v1/jobs/{answer['job_id']}").json()
+    assert (job["state"], job["total"], job["failed"]) == ("partial", 3, 1)
     failed = client.get(f"/v1/jobs/{answer['job_id']}/documents", params={"state": "failed"}).json()["items"]
-    assert failed[0]["document_id"] == f"{name}#1003"
-    assert client.get(f"{DOCUMENTS}/d7/text").text == "text 7"
+    assert [(one["document_id"], one["error"]["code"]) for one in failed] == [(f"{name}#4", "invalid_line")]
+    assert client.get(f"{DOCUMENTS}/d1/text").text == "text 1"
+
+
+def test_a_long_corpus_is_counted_and_listed_in_part(client: httpx.Client) -> None:
+    """All lines are counted, the first thousand listed."""
+    body = "\n".join(json.dumps({"id": f"d{number}", "text": "alpha"}) for number in range(1002))
+    answer = client.post(DOCUMENTS, files=[("files", ("all.jsonl", body.encode()))]).json()
+    client.post(f"/v1/jobs/{answer['job_id']}/cancel")
+    assert (answer["documents_total"], len(answer["documents"])) == (1002, 1000)
 
 
 @pytest.mark.parametrize(
