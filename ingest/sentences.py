@@ -1,7 +1,8 @@
 """Where sentences begin and end, with exact offsets, in European and CJK text.
 
-Sentence boundaries are sentencex's (Wikimedia); what is added here is layout: headings, list items, table rows and short
-lines end a sentence although no full stop does, while a hard-wrapped line does not. Knows nothing of tokens and chunks.
+Sentence boundaries are sentencex's (Wikimedia); what is added here is layout: headings, list items, table rows and
+short lines end a sentence although no full stop does, while a hard-wrapped line does not. Knows nothing of tokens and
+chunks.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sentencex
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 _STANDALONE = re.compile(r"\s*(?:#{1,6}\s|[-*+•·▪]\s|\d{1,3}[.)、]\s|\||>|```|[^\s:]{1,40}:\s.*;\s)")
 _FINAL = tuple(".!?:;。！？：；…\"'”’）)」』】")
+_MARKER = re.compile(r"(?:\d{1,3}|[A-Za-z])[.)、]")
 _SHORT_LINE_SHARE = 0.6
 _ENGLISH, _CHINESE = "en", "zh"
 
@@ -105,13 +107,16 @@ def _ends_block(text: str, lines: list[Span], index: int, widest: int) -> bool:
 def _sentences(text: str, block: Span) -> list[Span]:
     content = text[block.start : block.end]
     language = _CHINESE if cjk_share(content) > 0.3 else _ENGLISH
-    spans = []
+    spans: list[Span] = []
     # sentencex takes a blank line or a form feed for a boundary of its own; a wrapped line is white space to us
     flat = content.replace("\n", " ")
     for boundary in sentencex.get_sentence_boundaries(language, flat):
         start, end = _trimmed(content, boundary["start_index"], boundary["end_index"])
-        if start < end:
-            spans.append(Span(block.start + start, block.start + end))
+        if start == end:
+            continue
+        if len(spans) == 1 and _MARKER.fullmatch(text, spans[0].start, spans[0].end):
+            start = spans.pop().start - block.start  # the number of a list item is no sentence
+        spans.append(Span(block.start + start, block.start + end))
     return spans
 
 
