@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from ingest.errors import StorageFull, TooLarge
+from ingest.errors import StorageFull, TooLarge, Unavailable
 
 _BLOCK_BYTES = 1 << 20
 
@@ -36,7 +36,8 @@ class BlobStore:
     def put(self, stream: BinaryIO, *, max_bytes: int) -> Blob:
         """Store all of `stream`; the same bytes are stored once.
 
-        Raises `TooLarge` beyond `max_bytes`, `StorageFull` when the disk has no room; then nothing is kept.
+        Raises `TooLarge` beyond `max_bytes`, `StorageFull` when the disk has no room, `Unavailable` when it cannot be
+        written for another reason; then nothing is kept.
         """
         partial = self._incoming / secrets.token_hex(16)
         try:
@@ -48,10 +49,13 @@ class BlobStore:
         except OSError as failure:
             if failure.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise StorageFull("the disk of the data directory is full; the upload was not stored") from failure
-            raise
+            raise Unavailable(f"the upload could not be stored: {failure}") from failure
         finally:
             partial.unlink(missing_ok=True)
         return blob
+
+    def __contains__(self, sha256: str) -> bool:
+        return self.path(sha256).is_file()
 
     def path(self, sha256: str) -> Path:
         """Where the blob lies; whether it is there is for the caller to find out by opening it."""

@@ -28,7 +28,10 @@ class TokenCounter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ChunkShape:
-    """`tokens`: most tokens in a chunk; `overlap`: tokens that a chunk repeats of the one before it (less than half)."""
+    """`tokens`: most tokens in a chunk.
+
+    `overlap`: tokens that a chunk repeats of the one before it (less than half).
+    """
 
     tokens: int
     overlap: int
@@ -36,7 +39,7 @@ class ChunkShape:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Span `[start, end)` of the extracted text, its number in the document (from 0), its size in tokens and its place."""
+    """Span `[start, end)` of the extracted text, number in the document (from 0), size in tokens, and place."""
 
     ordinal: int
     start: int
@@ -47,7 +50,7 @@ class Chunk:
 
 
 def contextual_text(title: str | None, heading: str | None, text: str) -> str:
-    """What is embedded and indexed for a chunk: its document's title, its heading (both cut to 160 characters), its text."""
+    """What is embedded and indexed for a chunk: title of the document, heading (both cut to 160 characters), text."""
     lines = [line[:_CONTEXT_CHARS_MAX] for line in (title, heading) if line and line not in text[: len(line) + 8]]
     return "\n".join([*dict.fromkeys(lines), text])
 
@@ -66,10 +69,10 @@ class _Piece:
 def chunk_document(document: ParsedDocument, counter: TokenCounter, shape: ChunkShape) -> list[Chunk]:
     """Chunks of `document` in reading order.
 
-    Every character that is not white space lies in at least one chunk; none has more than `shape.tokens` tokens (a token
-    longer than 12 characters counts as several, so that a line of base64 cannot make a chunk endless). Where text goes on
-    under the same heading, a chunk begins with the last sentences of the one before it, up to `shape.overlap` tokens, or,
-    where even one sentence is longer, with that sentence's last words.
+    Every character that is not white space lies in at least one chunk; none has more than `shape.tokens` tokens (a
+    token longer than 12 characters counts as several, so that a line of base64 cannot make a chunk endless). Where text
+    goes on under the same heading, a chunk begins with the last sentences of the one before it, up to `shape.overlap`
+    tokens, or, where even one sentence is longer, with that sentence's last words.
     """
     pieces = [
         part for piece in _measured(document.text, counter) for part in _split(document.text, piece, shape.tokens)
@@ -103,10 +106,11 @@ def _measured(text: str, counter: TokenCounter) -> list[_Piece]:
 
 
 def _split(text: str, piece: _Piece, capacity: int) -> Iterator[_Piece]:
-    """Cut a sentence that is too long for a chunk: at a line break, a clause or a word, whichever comes first in that order."""
+    """Cut a sentence that is too long for a chunk: at a line break, a clause or a word, in this order of preference."""
     while piece.size > capacity:
         cut = _cut_point(text, piece, capacity)
-        yield _Piece(piece.start, cut, tuple(token for token in piece.tokens if token.start < cut))
+        end = piece.start + len(text[piece.start : cut].rstrip())
+        yield _Piece(piece.start, end, tuple(token for token in piece.tokens if token.start < end))
         rest = cut
         while rest < piece.end and text[rest].isspace():
             rest += 1
@@ -129,7 +133,10 @@ def _cut_point(text: str, piece: _Piece, capacity: int) -> int:
 
 
 def _pack(text: str, pieces: Sequence[_Piece], headings: Sequence[int], shape: ChunkShape) -> Iterator[list[_Piece]]:
-    """Groups of neighbouring pieces within the capacity; the first pieces may repeat the last ones of the group before."""
+    """Groups of neighbouring pieces within the capacity.
+
+    The first pieces may repeat the last ones of the group before.
+    """
     group: list[_Piece] = []
     size = 0
     heading_starts = set(headings)
@@ -146,7 +153,10 @@ def _pack(text: str, pieces: Sequence[_Piece], headings: Sequence[int], shape: C
 
 
 def _overlap(text: str, group: Sequence[_Piece], budget: int) -> list[_Piece]:
-    """The last whole sentences of `group` that fit into `budget` tokens; if none does, the last words of the last one."""
+    """The last whole sentences of `group` that fit into `budget` tokens.
+
+    If none does, the last words of the last one.
+    """
     kept: list[_Piece] = []
     for piece in reversed(group[1:]):
         if piece.size > budget:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import json
 import zlib
 from collections.abc import Iterator, Mapping
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ingest.errors import ExtractionFailed, InvalidInput
+from ingest.errors import ExtractionFailed
 from ingest.parsing.media_types import CORPUS_JSONL, CORPUS_JSONL_GZIP
 from ingest.strict_json import parse_json
 
@@ -57,26 +56,33 @@ def read_corpus(
 ) -> Iterator[tuple[int, CorpusLine | BadLine]]:
     """The lines of a corpus with their numbers (from 1), blank ones left out; streams, whatever the size.
 
-    Raises `ExtractionFailed` when the file as a whole cannot be read: damaged gzip, or larger than allowed once unfolded.
+    Raises `ExtractionFailed` when the file as a whole cannot be read: gone, damaged gzip, or larger than allowed once
+    unfolded.
     """
     try:
         with path.open("rb") as raw:
-            stream: BinaryIO = gzip.open(raw) if media_type == CORPUS_JSONL_GZIP else io.BufferedReader(raw)  # type: ignore[assignment, arg-type]
-            yield from _lines(stream, decompressed_bytes_max)
+            if media_type == CORPUS_JSONL_GZIP:
+                with gzip.open(raw) as unfolded:
+                    yield from _lines(unfolded, decompressed_bytes_max)
+            else:
+                yield from _lines(raw, decompressed_bytes_max)
+    except FileNotFoundError as gone:
+        raise ExtractionFailed("the corpus is no longer stored; upload it again", code="original_gone") from gone
     except (gzip.BadGzipFile, zlib.error, EOFError) as failure:
         raise ExtractionFailed(
             f"the gzip stream is damaged ({failure}); compress the corpus again", code="broken_document"
         ) from failure
 
 
-def _lines(stream: BinaryIO, bytes_max: int) -> Iterator[tuple[int, CorpusLine | BadLine]]:
+def _lines(stream: BinaryIO | gzip.GzipFile, bytes_max: int) -> Iterator[tuple[int, CorpusLine | BadLine]]:
     total = number = 0
     while line := stream.readline(_LINE_BYTES_MAX + 1):
         number += 1
         total += len(line)
         if total > bytes_max or len(line) > _LINE_BYTES_MAX:
             raise ExtractionFailed(
-                f"line {number} goes over the limit ({bytes_max:,} bytes in all, {_LINE_BYTES_MAX:,} a line); split the corpus",
+                f"line {number} goes over the limit"
+                f" ({bytes_max:,} bytes in all, {_LINE_BYTES_MAX:,} a line); split the corpus",
                 code="too_large",
             )
         if line.strip():
@@ -104,11 +110,3 @@ def parse_line(number: int, line: bytes) -> CorpusLine | BadLine:
     if not isinstance(metadata, dict):
         return BadLine(number, f'(id {identifier[:80]!r}) has "metadata" that is not an object')
     return CorpusLine(identifier, title or None, text, metadata)
-
-
-def count_lines(path: Path, media_type: str, *, decompressed_bytes_max: int) -> int:
-    """Number of documents and bad lines in the corpus. Raises `ExtractionFailed`, and `InvalidInput` when there are none."""
-    count = sum(1 for _ in read_corpus(path, media_type, decompressed_bytes_max=decompressed_bytes_max))
-    if count == 0:
-        raise InvalidInput("the corpus has no line; send one JSON object a line", code="empty_file")
-    return count

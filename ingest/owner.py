@@ -1,7 +1,7 @@
 """One owner per data directory: a lock file that a living process holds and that says where it serves.
 
-The lock is the operating system's (it ends with the process, however that ends); the URL beside it is only believed while
-the lock is held.
+The lock is the operating system's (it ends with the process, however that ends); the URL beside it is only believed
+while the lock is held.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from types import TracebackType
 from filelock import FileLock, Timeout
 
 from ingest.errors import Conflict
+
+_PATIENCE_S = 0.5
+"""`owner_url` of another process holds the lock for a moment; that must not look like an owner."""
 
 
 class DataDirectory:
@@ -28,7 +31,7 @@ class DataDirectory:
         """Take the directory. Raises `Conflict`, naming the owner, when another process has it."""
         self.path.mkdir(parents=True, exist_ok=True)
         try:
-            self._lock.acquire(timeout=0)
+            self._lock.acquire(timeout=_PATIENCE_S, poll_interval=0.02)
         except Timeout as held:
             where = self.owner_url() or "an unknown address"
             raise Conflict(

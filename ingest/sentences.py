@@ -15,8 +15,8 @@ import sentencex
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 _STANDALONE = re.compile(r"\s*(?:#{1,6}\s|[-*+•·▪]\s|\d{1,3}[.)、]\s|\||>|```|[^:]{1,80}:\s.*;\s|.*\s\|\s)")
 _ROW_OR_HEADING = re.compile(r"\s*(?:#{1,6}\s|\||.*\s\|\s)")
-_NUMBERING = re.compile(r"(?:\d{1,3}|[a-zA-Z])[.)、]")
 _FINAL = tuple(".!?:;。！？：；…\"'”’）)」』】")
+_MARKER = re.compile(r"(?:\d{1,3}|[A-Za-z])[.)、]")
 _SHORT_LINE_SHARE = 0.6
 _ENGLISH, _CHINESE = "en", "zh"
 
@@ -115,10 +115,9 @@ def _sentences(text: str, block: Span) -> list[Span]:
         start, end = _trimmed(content, boundary["start_index"], boundary["end_index"])
         if start == end:
             continue
-        if spans and _NUMBERING.fullmatch(text[spans[-1].start : spans[-1].end]):
-            spans[-1] = Span(spans[-1].start, block.start + end)  # "2." belongs to what it numbers
-        else:
-            spans.append(Span(block.start + start, block.start + end))
+        if len(spans) == 1 and _MARKER.fullmatch(text, spans[0].start, spans[0].end):
+            start = spans.pop().start - block.start  # the number of a list item is no sentence
+        spans.append(Span(block.start + start, block.start + end))
     return spans
 
 

@@ -1,8 +1,8 @@
 """The catalogue: one SQLite file in WAL mode, one writer thread, any number of readers.
 
-Every change is a function handed to `write`, which runs it in one transaction on the single writer thread: writers queue
-instead of colliding, and a change is whole or absent. Reads take their own connection and see a consistent snapshot. The
-idea of one writing thread is datasette's (`datasette/database.py`).
+Every change is a function handed to `write`, which runs it in one transaction on the single writer thread: writers
+queue instead of colliding, and a change is whole or absent. Reads take their own connection and see a consistent
+snapshot. The idea of one writing thread is datasette's (`datasette/database.py`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from ingest.catalogue.migrations import upgrade
-from ingest.errors import StorageFull, Unavailable
+from ingest.errors import Overloaded, StorageFull, Unavailable
 
 Result = TypeVar("Result")
 
@@ -27,8 +28,8 @@ Result = TypeVar("Result")
 class Catalogue:
     """Opens (and migrates) the catalogue at `path`; `close` waits for the last write.
 
-    Raises `Unavailable` when the file cannot be opened, `StorageFull` when a write finds no room on the disk; in both
-    cases the transaction was rolled back.
+    Raises `Unavailable` when the file cannot be opened, `StorageFull` when a write finds no room on the disk (in both
+    cases the transaction was rolled back), `Overloaded` when all connections for reading are taken.
     """
 
     def __init__(self, path: Path) -> None:
@@ -37,8 +38,12 @@ class Catalogue:
         self._engine = _open(path)
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="catalogue-writer")
         self._writer_thread: int | None = None
-        with _mapped_errors():
-            self._submit(self._migrate).result()
+        try:
+            with _mapped_errors():
+                self._submit(self._migrate).result()
+        except BaseException:
+            self.close()
+            raise
 
     def write(self, change: Callable[[Connection], Result]) -> Result:
         """Run `change` in one transaction on the writer thread and return its result; an exception rolls back."""
@@ -81,10 +86,11 @@ class Catalogue:
             connection.execute(text("BEGIN IMMEDIATE"))
             try:
                 result = change(connection)
+                connection.exec_driver_sql("COMMIT")
             except BaseException:
-                connection.exec_driver_sql("ROLLBACK")
+                if _in_transaction(connection):  # on a full disk SQLite has rolled back already
+                    connection.exec_driver_sql("ROLLBACK")
                 raise
-            connection.exec_driver_sql("COMMIT")
             return result
 
 
@@ -105,11 +111,20 @@ def _open(path: Path) -> Engine:
     return engine
 
 
+def _in_transaction(connection: Connection) -> bool:
+    driver = connection.connection.driver_connection
+    return isinstance(driver, sqlite3.Connection) and driver.in_transaction
+
+
 @contextmanager
 def _mapped_errors() -> Iterator[None]:
     try:
         yield
-    except OperationalError as failure:
+    except PoolTimeoutError as busy:
+        raise Overloaded("every connection to the catalogue is in use; try again in a moment") from busy
+    except (IntegrityError, ProgrammingError):
+        raise  # ours: a mistake in the program, not of the disk or the file
+    except DatabaseError as failure:
         if "full" in str(failure.orig):
             raise StorageFull(
                 "the disk of the data directory is full; nothing was stored: free space, then retry"
