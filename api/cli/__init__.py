@@ -6,7 +6,7 @@ import os
 
 import typer
 
-from api.cli import documents, jobs, keys
+from api.cli import documents, evaluate, jobs, keys
 from api.cli.ask import ask
 from api.cli.doctor import doctor
 from api.cli.errors import CommandGroup
@@ -32,6 +32,7 @@ app.command()(search)
 app.add_typer(documents.app, name="documents")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(keys.app, name="keys")
+app.add_typer(evaluate.app, name="eval")
 app.command()(doctor)
 
 
