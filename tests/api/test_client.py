@@ -143,9 +143,9 @@ def test_an_error_in_a_stream_is_raised() -> None:
     """The `error` event carries the same problem object."""
     problem = {"status": 504, "code": "deadline_exceeded", "detail": "too late", "retryable": True, "errors": None}
     body = f": still here\n\nevent: error\ndata: {json.dumps(problem)}\n\n"
-    with Client(transport=httpx.MockTransport(lambda _: httpx.Response(200, text=body))) as client:
-        with pytest.raises(ProblemError, match="too late") as late:
-            list(client.ask_stream("?"))
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, text=body))
+    with Client(transport=transport) as client, pytest.raises(ProblemError, match="too late") as late:
+        list(client.ask_stream("?"))
     assert (late.value.status, late.value.retryable) == (504, True)
 
 
