@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated
 
 import typer
@@ -27,4 +28,5 @@ def serve(
     settings = read_settings(host=host, port=port, data_dir=data_dir)
     from api.server import serve as run
 
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     run(settings, samples=samples)

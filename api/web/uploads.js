@@ -94,7 +94,7 @@ async function failuresOf(job) {
 
 function failureList(failed) {
   const items = failed.map(({ document_id: id, error }) =>
-    make("li", { class: "break" }, make("strong", {}, id), ` ${error.message} (${error.code})`),
+    make("li", { class: "break" }, make("strong", {}, id), make("div", {}, `${error.message} (${error.code})`)),
   );
   return items.length ? make("ul", { class: "card warning failures", "aria-label": "Failed documents" }, items) : "";
 }
