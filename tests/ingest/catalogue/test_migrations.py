@@ -9,9 +9,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
-import api.schema
-import eval.schema
-import generate.schema  # noqa: F401 - all three declare tables on the catalogue's MetaData
+import api.schema  # noqa: F401 - these three declare tables on the catalogue's MetaData
+import eval.schema  # noqa: F401
+import generate.schema  # noqa: F401
 from ingest.catalogue import Catalogue, metadata
 from ingest.errors import Unavailable
 
@@ -50,3 +50,14 @@ def test_a_catalogue_of_a_newer_citewell_is_refused(tmp_path: Path) -> None:
     first.close()
     with pytest.raises(Unavailable, match="another version of citewell"):
         Catalogue(path)
+
+
+def test_no_key_is_given_twice(tmp_path: Path) -> None:
+    """A purged version's key, reused, would bring its entries in indexes and traces back to life."""
+    catalogue = Catalogue(tmp_path / "catalogue.sqlite")
+    with catalogue.read() as connection:
+        query = "SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'"
+        found = set(connection.execute(text(query)).scalars())
+    catalogue.close()
+    assert found == {table.name for table in metadata.tables.values() if table.dialect_kwargs["sqlite_autoincrement"]}
+    assert found >= {"collections", "generations", "documents", "versions", "chunks", "jobs", "job_documents"}
