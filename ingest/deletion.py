@@ -19,7 +19,7 @@ from ingest.documents import check_collection, new_id
 from ingest.errors import NotFound
 from ingest.index_log import IndexProgress, append_change, latest_seq
 from ingest.jobs import TERMINAL_STATES, Job, JobContext, end_job
-from ingest.originals import is_needed, remove_spent_corpora
+from ingest.originals import needed, remove_spent_corpora
 
 _INDEX_POLL_S = 1.0
 _PURGE_DOCUMENTS = 200
@@ -177,12 +177,11 @@ class PurgeHandler:
             return False
         originals = _originals(connection, keys)
         counts = _purge_rows(connection, keys, self._redactors)
-        for sha256 in originals:
-            if not is_needed(connection, sha256):
-                self._blobs.remove(sha256)
-                counts["blobs"] = counts.get("blobs", 0) + 1
-            elif _used_beyond(connection, sha256, receipt_id):
-                counts["blobs_kept"] = counts.get("blobs_kept", 0) + 1
+        kept = needed(connection, originals)
+        for sha256 in originals - kept:
+            self._blobs.remove(sha256)
+        counts["blobs"] = len(originals - kept)
+        counts["blobs_kept"] = len(kept - _to_be_purged(connection, kept, receipt_id))
         _count(connection, receipt_id, counts)
         jobs = schema.jobs
         connection.execute(
@@ -342,22 +341,21 @@ def _purge_rows(connection: Connection, keys: Sequence[int], redactors: Sequence
     return counts
 
 
-def _originals(connection: Connection, keys: Sequence[int]) -> list[str]:
+def _originals(connection: Connection, keys: Sequence[int]) -> set[str]:
     versions = schema.versions
     query = select(versions.c.sha256).where(versions.c.document_pk.in_(keys), versions.c.has_blob == 1)
-    return list(connection.execute(query.distinct()).scalars())
+    return set(connection.execute(query).scalars())
 
 
-def _used_beyond(connection: Connection, sha256: str, receipt_id: str) -> bool:
-    """Documents that stay have these bytes too; those that this receipt has yet to purge do not count."""
+def _to_be_purged(connection: Connection, hashes: set[str], receipt_id: str) -> set[str]:
+    """Those of the hashes that also a later step of this purge meets: it will count them."""
     versions, documents = schema.versions, schema.documents
     query = (
-        select(versions.c.pk)
+        select(versions.c.sha256)
         .select_from(versions.join(documents, documents.c.pk == versions.c.document_pk))
-        .where(versions.c.sha256 == sha256, documents.c.receipt_id.is_distinct_from(receipt_id))
-        .limit(1)
+        .where(versions.c.sha256.in_(hashes), documents.c.receipt_id == receipt_id)
     )
-    return connection.execute(query).first() is not None
+    return set(connection.execute(query).scalars())
 
 
 def _number(connection: Connection, condition: Any) -> int:

@@ -563,19 +563,6 @@ def _record(connection: Connection, collection: Collection, row: Row[Any]) -> Do
     if row.live_version_pk is not None:
         newest = select(versions).where(versions.c.pk == row.live_version_pk)
     version = connection.execute(newest).one()
-    live = schema.documents.c.live_version_pk == versions.c.pk
-    same_bytes = (
-        select(schema.documents.c.document_id)
-        .select_from(schema.documents.join(versions, live))
-        .where(
-            versions.c.sha256 == version.sha256,
-            schema.documents.c.collection_pk == collection.pk,
-            schema.documents.c.tombstoned_at.is_(None),
-            schema.documents.c.pk < row.pk,
-        )
-        .order_by(schema.documents.c.pk)
-        .limit(1)
-    )
     counted = select(func.count()).where(
         chunks.c.version_pk == version.pk, chunks.c.generation_pk == collection.live_generation.pk
     )
@@ -595,7 +582,7 @@ def _record(connection: Connection, collection: Collection, row: Row[Any]) -> Do
         language=version.language,
         access=tuple(connection.execute(tags.order_by(schema.document_access.c.tag)).scalars()),
         parent_document_id=row.parent_document_id,
-        duplicate_of=connection.execute(same_bytes).scalar(),
+        duplicate_of=_duplicate_of(connection, row, version.sha256),
         credibility=Credibility(
             row.credibility_source,
             row.credibility_freshness,
@@ -610,3 +597,19 @@ def _record(connection: Connection, collection: Collection, row: Row[Any]) -> Do
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
+
+
+def _duplicate_of(connection: Connection, document: Row[Any], sha256: str) -> str | None:
+    """The id of the oldest live document of the collection with these bytes, unless that is `document` itself."""
+    documents, versions = schema.documents, schema.versions
+    # by hash first: only a handful of versions share one, while a collection has many documents
+    alike = select(versions.c.document_pk).where(versions.c.sha256 == sha256, versions.c.state == "live")
+    keys = [key for key in connection.execute(alike).scalars() if key < document.pk]
+    if not keys:
+        return None
+    query = select(documents.c.document_id).where(
+        documents.c.pk.in_(keys),
+        documents.c.collection_pk == document.collection_pk,
+        documents.c.tombstoned_at.is_(None),
+    )
+    return connection.execute(query.order_by(documents.c.pk).limit(1)).scalar()

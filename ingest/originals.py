@@ -6,17 +6,19 @@ is recorded either before (then they are needed) or after (then the upload finds
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import Connection, select, update
 
 from ingest.blobs import BlobStore
 from ingest.catalogue import Catalogue, schema
 
 
-def is_needed(connection: Connection, sha256: str) -> bool:
-    """Some version has these bytes for its original, or a corpus with these bytes is yet to be read."""
+def needed(connection: Connection, hashes: Collection[str]) -> set[str]:
+    """Those of the hashes that are the original of some version, or of a corpus that is yet to be read."""
     versions = schema.versions
-    used = select(versions.c.pk).where(versions.c.sha256 == sha256, versions.c.has_blob == 1).limit(1)
-    return connection.execute(used).first() is not None or sha256 in _waiting_corpora(connection)
+    used = select(versions.c.sha256).where(versions.c.sha256.in_(hashes), versions.c.has_blob == 1).distinct()
+    return set(connection.execute(used).scalars()) | (_waiting_corpora(connection) & set(hashes))
 
 
 def remove_spent_corpora(catalogue: Catalogue, blobs: BlobStore) -> None:
@@ -29,7 +31,7 @@ def remove_spent_corpora(catalogue: Catalogue, blobs: BlobStore) -> None:
             sha256 = row.payload.get("sha256")
             if sha256 is None:
                 continue
-            if not is_needed(connection, sha256):
+            if not needed(connection, [sha256]):
                 blobs.remove(sha256)
             kept = {key: value for key, value in row.payload.items() if key != "sha256"}
             connection.execute(update(parts).where(parts.c.pk == row.pk).values(payload=kept))
@@ -45,9 +47,9 @@ def remove_unneeded(catalogue: Catalogue, blobs: BlobStore) -> int:
 
     def change(connection: Connection) -> int:
         versions = schema.versions
-        needed = set(connection.execute(select(versions.c.sha256).where(versions.c.has_blob == 1)).scalars())
-        needed |= _waiting_corpora(connection)
-        return sum(blobs.remove(sha256) for sha256 in list(blobs) if sha256 not in needed)
+        kept = set(connection.execute(select(versions.c.sha256).where(versions.c.has_blob == 1)).scalars())
+        kept |= _waiting_corpora(connection)
+        return sum(blobs.remove(sha256) for sha256 in list(blobs) if sha256 not in kept)
 
     return catalogue.write(change)
 

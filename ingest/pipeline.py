@@ -50,7 +50,7 @@ _DOCUMENTS_AHEAD = 64
 _BYTES_AHEAD = 64 << 20
 _GROUP_CHUNKS = 256
 _GROUP_DOCUMENTS = 128
-_EXPAND_LINES = 500
+_EXPAND_LINES = 200  # some tenths of a second on the writer thread, for which others wait
 _INDEX_WAIT_S = 600.0
 _INDEX_POLL_S = 1.0
 

@@ -117,6 +117,7 @@ Index(
 
 Index("ix_documents_receipt_id", documents.c.receipt_id)
 Index("ix_documents_parent", documents.c.collection_pk, documents.c.parent_document_id)
+Index("ix_documents_collection_pk", documents.c.collection_pk)
 Index("ix_documents_status", documents.c.collection_pk, documents.c.status)
 
 document_access = Table(

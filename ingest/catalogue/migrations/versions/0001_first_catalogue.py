@@ -159,6 +159,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("pk", name="pk_documents"),
         sqlite_autoincrement=True,
     )
+    op.create_index("ix_documents_collection_pk", "documents", ["collection_pk"], unique=False)
     op.create_index("ix_documents_parent", "documents", ["collection_pk", "parent_document_id"], unique=False)
     op.create_index("ix_documents_receipt_id", "documents", ["receipt_id"], unique=False)
     op.create_index("ix_documents_status", "documents", ["collection_pk", "status"], unique=False)
