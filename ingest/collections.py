@@ -60,12 +60,19 @@ class Collections:
         """Create the collection with generation `spec`, or apply what can change without a re-index.
 
         `spec` is the service's default with the caller's settings in it. Returns the collection and whether it is new.
-        Raises `InvalidInput` for a bad name, `Conflict` (`needs_reindex`) when an existing index was built otherwise.
+        Raises `InvalidInput` for a bad name or prior, `Conflict` (`needs_reindex`) when an existing index was built
+        otherwise.
         """
         if not _NAME.fullmatch(name):
             raise InvalidInput(
-                f"collection name {name[:120]!r} is not valid: 1 to 100 letters, digits, '.', '_' or '-', beginning with a letter or digit",
+                f"collection name {name[:120]!r} is not valid: 1 to 100 letters, digits, '.', '_' or '-',"
+                " beginning with a letter or digit",
                 code="invalid_collection_name",
+            )
+        wrong = [pattern for pattern, prior in (settings.source_priors or {}).items() if not 0 <= prior <= 1]
+        if wrong:
+            raise InvalidInput(
+                f"the prior of source {wrong[0][:120]!r} is not between 0 and 1", code="invalid_source_prior"
             )
         return self._catalogue.write(lambda connection: _put(connection, name, settings, spec))
 
@@ -77,8 +84,9 @@ class Collections:
     def list(self) -> list[Collection]:
         """All collections by name."""
         with self._catalogue.read() as connection:
-            names = connection.execute(select(schema.collections.c.name).order_by(schema.collections.c.name)).scalars()
-            return [load_collection(connection, name) for name in list(names)]
+            table = schema.collections
+            rows = connection.execute(select(table).where(table.c.tombstoned_at.is_(None)).order_by(table.c.name))
+            return [_collection(connection, row) for row in rows.all()]
 
     def size(self, collection: Collection) -> CollectionSize:
         """Counts of what is live now."""
@@ -98,7 +106,9 @@ class Collections:
 
 def load_collection(connection: Connection, name: str) -> Collection:
     """Raises `NotFound` (`collection_not_found`)."""
-    row = connection.execute(select(schema.collections).where(schema.collections.c.name == name)).one_or_none()
+    table = schema.collections
+    query = select(table).where(table.c.name == name, table.c.tombstoned_at.is_(None))
+    row = connection.execute(query).one_or_none()
     if row is None:
         raise NotFound(
             f"collection {name[:120]!r} does not exist; create it with PUT /v1/collections/{{name}}",
@@ -108,7 +118,7 @@ def load_collection(connection: Connection, name: str) -> Collection:
 
 
 def load_collection_by_key(connection: Connection, pk: int) -> Collection:
-    """Raises `NotFound` (`collection_not_found`) when it was deleted meanwhile."""
+    """The collection, also while it is being purged. Raises `NotFound` (`collection_not_found`) afterwards."""
     row = connection.execute(select(schema.collections).where(schema.collections.c.pk == pk)).one_or_none()
     if row is None:
         raise NotFound("the collection was deleted", code="collection_not_found")

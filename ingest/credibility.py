@@ -2,16 +2,16 @@
 
     credibility = weighted mean of the components that are known
 
-with weights source 0.4, freshness 0.2, corroboration 0.15, feedback 0.15, extraction 0.1. `source` is a configured prior (0.5
-where nothing is configured); `freshness` halves with every half-life of the document's own date; `feedback` is the mean of a
-Beta(1, 1) posterior over judged answers that cited the document; `extraction` is the parser's quality. `corroboration` is
-computed by `retrieve` and written through here.
+with weights source 0.4, freshness 0.2, corroboration 0.15, feedback 0.15, extraction 0.1. `source` is a configured
+prior (0.5 where nothing is configured); `freshness` halves with every half-life of the document's own date; `feedback`
+is the mean of a Beta(1, 1) posterior over judged answers that cited the document; `extraction` is the parser's quality.
+`corroboration` is computed by `retrieve` and written through here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from fnmatch import fnmatchcase
 
@@ -36,12 +36,15 @@ class Credibility:
     @property
     def score(self) -> float:
         """Weighted mean of the known components."""
-        known = {name: value for name in _WEIGHTS if (value := getattr(self, name)) is not None}
-        return sum(_WEIGHTS[name] * value for name, value in known.items()) / sum(_WEIGHTS[name] for name in known)
+        known = [(_WEIGHTS[name], float(value)) for name, value in asdict(self).items() if value is not None]
+        return sum(weight * value for weight, value in known) / sum(weight for weight, _ in known)
 
 
 def source_prior(priors: Mapping[str, float], document_id: str, source: str | None) -> float:
-    """The prior of the longest pattern (shell wildcards) that matches the document's id or its `source` metadata; else 0.5."""
+    """The prior of the longest pattern (shell wildcards) that matches the document's id or its `source` metadata.
+
+    0.5 where none does.
+    """
     matching = [
         pattern for pattern in priors if fnmatchcase(document_id, pattern) or (source and fnmatchcase(source, pattern))
     ]

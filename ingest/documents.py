@@ -1,11 +1,12 @@
-"""Documents as callers see them: submitting, looking up, listing, reading text and originals, deleting.
+"""Documents as callers see them: submitting, looking up, listing, reading text and originals.
 
-Submitting only records: the blob lies in the store, and one transaction creates the documents (visible from then on), their
-pending versions and the job that will process them.
+Submitting only records: the blob lies in the store, and one transaction creates the documents (visible from then on),
+their pending versions and the job that will process them.
 """
 
 from __future__ import annotations
 
+import json
 import secrets
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,8 @@ from ingest.clock import now
 from ingest.collections import Collection
 from ingest.corpus import CORPUS_MEDIA_TYPES, CorpusLine
 from ingest.credibility import Credibility
-from ingest.errors import CitewellError, Gone, InvalidInput, NotFound
+from ingest.errors import CitewellError, Gone, InvalidInput, NotFound, Unavailable
+from ingest.jobs import settle_job_counts
 from ingest.parsing.document import Page
 
 _ID_CHARS_MAX = 400
@@ -64,7 +66,10 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class DocumentRecord:
-    """A document with its newest version's facts; text facts are those of the live version once there is one."""
+    """A document with the facts of its live version, or of its newest one while none is live.
+
+    `duplicate_of` names the oldest live document of the collection with the same bytes, if that is another one.
+    """
 
     pk: int
     document_id: str
@@ -149,6 +154,18 @@ def visible(tags: frozenset[str] | None) -> ColumnElement[bool]:
     return or_(~exists().where(own), exists().where(own, access.c.tag.in_(sorted(tags))))
 
 
+def check_metadata(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the metadata.
+
+    Raises `InvalidInput` unless it is JSON: finite numbers, valid Unicode, names that are strings.
+    """
+    try:
+        json.dumps(metadata, allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError) as failure:
+        raise InvalidInput(f"metadata has to be a JSON object: {failure}", code="invalid_metadata") from failure
+    return metadata
+
+
 class Passwords:
     """Passwords of uploads that wait for their job, by version key; in memory only, never written anywhere."""
 
@@ -173,15 +190,24 @@ class Documents:
     def submit(self, collection: Collection, uploads: Sequence[Upload], *, key_id: str | None) -> Submission:
         """Record uploads and the job that will ingest them, in one transaction.
 
-        A file whose bytes equal the live version is `unchanged`: it is neither parsed nor embedded again, but metadata and
-        access tags sent with it are applied. Raises `InvalidInput` for a bad id or tag; then nothing is recorded.
+        A file whose bytes equal the live version is `unchanged`: it is neither parsed nor embedded again, but metadata
+        and access tags sent with it are applied. Raises `InvalidInput` for a bad id, tag or metadata, `NotFound` when
+        the collection was deleted meanwhile, `Unavailable` when the bytes were (a purge of the same bytes came between
+        storing and recording: send them again); then nothing is recorded.
         """
         for upload in uploads:
             check_document_id(upload.document_id)
             check_access(upload.access)
-        return self._catalogue.write(
-            lambda connection: _submit(connection, collection, uploads, key_id, self._passwords)
-        )
+            check_metadata(upload.metadata)
+
+        def change(connection: Connection) -> Submission:
+            check_collection(connection, collection)
+            for upload in uploads:
+                if upload.problem is None and upload.blob.sha256 not in self._blobs:
+                    raise Unavailable(f"{upload.filename} was deleted while it was uploaded; send it again")
+            return _submit(connection, collection, uploads, key_id, self._passwords)
+
+        return self._catalogue.write(change)
 
     def get(self, collection: Collection, document_id: str) -> DocumentRecord:
         """Raises `NotFound` (`document_not_found`)."""
@@ -234,6 +260,11 @@ class Documents:
         """
         with self._catalogue.read() as connection:
             row = _version(connection, collection, document_id, version)
+            if row.state in ("pending", "failed"):
+                raise NotFound(
+                    f"version {row.version} of document {document_id[:200]!r} has no text: it is {row.state}",
+                    code="text_not_available",
+                )
             return load_version_text(connection, row.pk)
 
     def original(self, collection: Collection, document_id: str, version: int | None = None) -> Original:
@@ -315,7 +346,8 @@ def _submit(
     submitted = [_submit_one(connection, collection, job[0], upload, passwords) for upload in uploads]
     settle_job_counts(connection, job[0])
     if all(document.status != "queued" for document in submitted):
-        state = "failed" if any(document.status == "failed" for document in submitted) else "succeeded"
+        failed = sum(document.status == "failed" for document in submitted)
+        state = outcome(failed, len(submitted))
         connection.execute(update(schema.jobs).where(schema.jobs.c.pk == job[0]).values(state=state))
     return Submission(job_id, tuple(submitted))
 
@@ -328,12 +360,12 @@ def _submit_one(
             "sha256": upload.blob.sha256,
             "media_type": upload.media_type,
             "metadata": dict(upload.metadata),
+            "access": None if upload.access is None else list(upload.access),
             "line": 0,
         }
-        payload["access"] = list(upload.access) if upload.access is not None else None
         _insert_job_document(connection, job_pk, upload, kind="corpus", state="queued", payload=payload)
         return SubmittedDocument(upload.document_id, upload.filename, "queued")
-    document_pk, version_pk, unchanged = put_version(connection, collection, upload, has_blob=True)
+    document_pk, version_pk, unchanged = put_version(connection, collection, upload, job_pk, has_blob=True)
     if upload.password is not None and not unchanged:
         passwords.keep(version_pk, upload.password)
     state = "unchanged" if unchanged else "queued"
@@ -359,35 +391,51 @@ def _insert_job_document(connection: Connection, job_pk: int, upload: Upload, **
     )
 
 
+def outcome(failed: int, total: int) -> str:
+    """The terminal state of a job of which `failed` of `total` documents did not succeed."""
+    if failed == 0:
+        return "succeeded"
+    return "failed" if failed == total else "partial"
+
+
+def check_collection(connection: Connection, collection: Collection) -> None:
+    """Raises `NotFound` when the collection was deleted since it was looked up."""
+    table = schema.collections
+    query = select(table.c.pk).where(table.c.pk == collection.pk, table.c.tombstoned_at.is_(None))
+    if connection.execute(query).first() is None:
+        raise NotFound(f"collection {collection.name!r} was deleted", code="collection_not_found")
+
+
 def put_version(
     connection: Connection,
     collection: Collection,
     upload: Upload,
+    job_pk: int,
     *,
     has_blob: bool,
     source_metadata: Mapping[str, Any] | None = None,
 ) -> tuple[int, int, bool]:
     """Record `upload` as the newest version of its document, pending until ingested.
 
-    Returns (document key, version key, unchanged). Unchanged means that the newest version has the same bytes and did not
-    fail; metadata and access are applied all the same.
+    Returns (document key, version key, unchanged). Unchanged means that the newest version that did not fail has the
+    same bytes and is live, or waits in this same job; metadata and access are applied all the same. One that waits in
+    another job counts for nothing: that job may be cancelled.
     """
     document = _find_or_none(connection, collection, upload.document_id)
     if document is None:
-        document_pk = _create_document(connection, collection, upload)
-        latest = None
+        document_pk, newest = _create_document(connection, collection, upload), 0
     else:
         document_pk = document.pk
-        query = select(schema.versions).where(schema.versions.c.document_pk == document_pk)
-        latest = connection.execute(query.order_by(schema.versions.c.version.desc()).limit(1)).one_or_none()
         _apply_attributes(connection, document_pk, upload)
-    if latest is not None and latest.sha256 == upload.blob.sha256 and latest.state in ("pending", "live"):
-        return document_pk, latest.pk, True
+        newest = _newest_number(connection, document_pk)
+        same = _same_version(connection, document_pk, upload, job_pk)
+        if same is not None:
+            return document_pk, same, True
     moment = now()
     version = connection.execute(
         insert(schema.versions).values(
             document_pk=document_pk,
-            version=latest.version + 1 if latest else 1,
+            version=newest + 1,
             sha256=upload.blob.sha256,
             bytes=upload.blob.size_bytes,
             media_type=upload.media_type,
@@ -409,40 +457,49 @@ def put_version(
     return document_pk, version[0], False
 
 
+def _newest_number(connection: Connection, document_pk: int) -> int:
+    versions = schema.versions
+    query = select(func.max(versions.c.version)).where(versions.c.document_pk == document_pk)
+    return int(connection.execute(query).scalar() or 0)
+
+
+def _same_version(connection: Connection, document_pk: int, upload: Upload, job_pk: int) -> int | None:
+    """The key of the version that makes `upload` superfluous."""
+    versions, parts = schema.versions, schema.job_documents
+    current = connection.execute(
+        select(versions)
+        .where(versions.c.document_pk == document_pk, versions.c.state.in_(("pending", "live")))
+        .order_by(versions.c.version.desc())
+        .limit(1)
+    ).one_or_none()
+    if current is None or (current.sha256, current.media_type) != (upload.blob.sha256, upload.media_type):
+        return None
+    own = select(parts.c.pk).where(
+        parts.c.document_pk == document_pk, parts.c.version_pk == current.pk, parts.c.job_pk == job_pk
+    )
+    same = current.state == "live" or connection.execute(own).first() is not None
+    return int(current.pk) if same else None
+
+
 def fail_version(connection: Connection, document_pk: int, version_pk: int, error: CitewellError) -> None:
-    """Record that a version could not be ingested; a document with a live version stays ready and keeps answering."""
-    connection.execute(update(schema.versions).where(schema.versions.c.pk == version_pk).values(state="failed"))
-    document = schema.documents
-    connection.execute(
-        update(document)
-        .where(document.c.pk == document_pk)
-        .values(error_code=error.code, error_message=error.message, updated_at=now())
-    )
-    connection.execute(
-        update(document)
-        .where(document.c.pk == document_pk, document.c.live_version_pk.is_(None))
-        .values(status="failed")
-    )
+    """Record that a version could not be ingested.
 
-
-def settle_job_counts(connection: Connection, job_pk: int) -> None:
-    """Recount `total`, `done` and `failed` of a job from its documents (a corpus counts through its lines)."""
-    table = schema.job_documents
-    query = (
-        select(table.c.state, func.count())
-        .where(table.c.job_pk == job_pk, table.c.kind != "corpus")
-        .group_by(table.c.state)
+    A document with a live version stays ready and keeps answering; one with a newer version, live or pending, does not
+    show the error of the older one.
+    """
+    versions, document = schema.versions, schema.documents
+    connection.execute(update(versions).where(versions.c.pk == version_pk).values(state="failed"))
+    number = select(versions.c.version).where(versions.c.pk == version_pk).scalar_subquery()
+    newer = select(versions.c.pk).where(
+        versions.c.document_pk == document_pk,
+        versions.c.version > number,
+        versions.c.state.in_(("pending", "live")),
     )
-    counts: dict[str, int] = {state: count for state, count in connection.execute(query)}
-    broken = select(func.count()).where(table.c.job_pk == job_pk, table.c.kind == "corpus", table.c.state == "failed")
-    failed = counts.get("failed", 0) + connection.execute(broken).scalar_one()
-    done = counts.get("succeeded", 0) + counts.get("unchanged", 0) + failed + counts.get("cancelled", 0)
-    total = sum(counts.values()) + failed - counts.get("failed", 0)
+    concerned = (document.c.pk == document_pk) & document.c.tombstoned_at.is_(None) & ~newer.exists()
     connection.execute(
-        update(schema.jobs)
-        .where(schema.jobs.c.pk == job_pk)
-        .values(total=total, done=done, failed=failed, updated_at=now())
+        update(document).where(concerned).values(error_code=error.code, error_message=error.message, updated_at=now())
     )
+    connection.execute(update(document).where(concerned, document.c.live_version_pk.is_(None)).values(status="failed"))
 
 
 def _create_document(connection: Connection, collection: Collection, upload: Upload) -> int:
@@ -558,7 +615,7 @@ def _record(connection: Connection, collection: Collection, row: Row[Any]) -> Do
         language=version.language,
         access=tuple(connection.execute(tags.order_by(schema.document_access.c.tag)).scalars()),
         parent_document_id=row.parent_document_id,
-        duplicate_of=row.duplicate_of,
+        duplicate_of=_duplicate_of(connection, row, version.sha256),
         credibility=Credibility(
             row.credibility_source,
             row.credibility_freshness,
@@ -573,3 +630,19 @@ def _record(connection: Connection, collection: Collection, row: Row[Any]) -> Do
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
+
+
+def _duplicate_of(connection: Connection, document: Row[Any], sha256: str) -> str | None:
+    """The id of the oldest live document of the collection with these bytes, unless that is `document` itself."""
+    documents, versions = schema.documents, schema.versions
+    # by hash first: only a handful of versions share one, while a collection has many documents
+    alike = select(versions.c.document_pk).where(versions.c.sha256 == sha256, versions.c.state == "live")
+    keys = [key for key in connection.execute(alike).scalars() if key < document.pk]
+    if not keys:
+        return None
+    query = select(documents.c.document_id).where(
+        documents.c.pk.in_(keys),
+        documents.c.collection_pk == document.collection_pk,
+        documents.c.tombstoned_at.is_(None),
+    )
+    return connection.execute(query.order_by(documents.c.pk).limit(1)).scalar()

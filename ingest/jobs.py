@@ -1,7 +1,7 @@
 """The durable job queue: jobs live in the catalogue, are claimed under a lease, and always end in a terminal state.
 
-The queue knows no kind of job: layers offer handlers, `api` registers them. A handler may be stopped at any moment and called
-again; it picks up what its documents' states say is left.
+The queue knows no kind of job: layers offer handlers, `api` registers them. A handler may be stopped at any moment and
+called again; it picks up what its documents' states say is left.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, Select, func, select, update
 
 from ingest.catalogue import Catalogue, schema
 from ingest.clock import in_future, now
@@ -21,6 +21,8 @@ from ingest.errors import CitewellError, Conflict, NotFound
 _LOG = logging.getLogger(__name__)
 TERMINAL_STATES = frozenset({"succeeded", "partial", "failed", "cancelled"})
 _ATTEMPTS_MAX = 5
+_UNSTOPPABLE = frozenset({"purge"})
+_RETRY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +108,17 @@ class Jobs:
         return items, items[-1].pk if len(rows) > limit else None
 
     def cancel(self, job_id: str) -> Job:
-        """Ask a job to stop; a queued one stops at once. Raises `NotFound`, and `Conflict` when it has already ended."""
+        """Ask a job to stop; a queued one stops at once.
+
+        Raises `NotFound`, and `Conflict` when it has already ended or is a purge: what was deleted has to go.
+        """
 
         def change(connection: Connection) -> None:
             job = _load(connection, job_id)
             if job.state in TERMINAL_STATES:
                 raise Conflict(f"job {job_id} has already ended: {job.state}", code="job_ended")
+            if job.kind in _UNSTOPPABLE:
+                raise Conflict(f"job {job_id} is a {job.kind}, which cannot be cancelled", code="job_not_cancellable")
             connection.execute(update(schema.jobs).where(schema.jobs.c.pk == job.pk).values(cancel_requested=1))
             if job.state == "queued":
                 end_job(connection, job.pk, "cancelled")
@@ -119,69 +126,91 @@ class Jobs:
         self._catalogue.write(change)
         return self.get(job_id)
 
+    def retry(self, job_id: str) -> Job:
+        """Queue an ended job again, with its failed and cancelled documents.
+
+        A document is left as it is when it was deleted or uploaded anew meanwhile. Raises `NotFound`, and `Conflict`
+        when the job has not ended or nothing of it is left to do.
+        """
+
+        def change(connection: Connection) -> None:
+            job = _load(connection, job_id)
+            if job.state not in TERMINAL_STATES:
+                raise Conflict(f"job {job_id} has not ended: it is {job.state}", code="job_not_ended")
+            parts = schema.job_documents
+            has_documents = connection.execute(select(parts.c.pk).where(parts.c.job_pk == job.pk).limit(1)).first()
+            requeued = _requeue_documents(connection, job.pk)
+            if requeued == 0 and (has_documents or job.state == "succeeded"):
+                raise Conflict(f"job {job_id} has nothing to retry", code="nothing_to_retry")
+            fresh = {"error_code": None, "error_message": None, "attempts": 0, "cancel_requested": 0}
+            connection.execute(
+                update(schema.jobs).where(schema.jobs.c.pk == job.pk).values(state="queued", updated_at=now(), **fresh)
+            )
+            settle_job_counts(connection, job.pk)
+
+        self._catalogue.write(change)
+        return self.get(job_id)
+
     def recover(self) -> int:
-        """Put back what a dead owner left running; returns how many. Only for the owner of the data directory, at start."""
+        """Put back what a dead owner left running; returns how many.
+
+        Only for the owner of the data directory, at start.
+        """
 
         def change(connection: Connection) -> int:
             running = connection.execute(select(schema.jobs).where(schema.jobs.c.state == "running")).all()
             for row in running:
                 if row.attempts >= _ATTEMPTS_MAX:
-                    end_job(
-                        connection,
-                        row.pk,
-                        "failed",
-                        "job_crashed",
-                        f"the service stopped during this job {row.attempts} times",
-                    )
+                    _end_crashed(connection, row)
                 else:
-                    connection.execute(
-                        update(schema.jobs).where(schema.jobs.c.pk == row.pk).values(state="queued", lease_owner=None)
-                    )
+                    _release(connection, row.pk)
             return len(running)
 
         return self._catalogue.write(change)
+
+    def release(self, job_pk: int) -> None:
+        """Put a job back that is stopped by a shutdown, which is no failed attempt."""
+
+        def change(connection: Connection) -> None:
+            _release(connection, job_pk, attempts=schema.jobs.c.attempts - 1)
+
+        self._catalogue.write(change)
 
     def claim(self, kinds: Sequence[str], owner: str, lease_s: float) -> Job | None:
         """Take the oldest queued job of these kinds, or one whose lease ran out; None when there is none."""
 
         def change(connection: Connection) -> Job | None:
             table = schema.jobs
-            ready = (table.c.state == "queued") | ((table.c.state == "running") & (table.c.lease_expires_at < now()))
-            query = (
-                select(table.c.pk, table.c.job_id).where(table.c.kind.in_(kinds), ready).order_by(table.c.pk).limit(1)
-            )
-            row = connection.execute(query).one_or_none()
-            if row is None:
-                return None
-            connection.execute(
-                update(table)
-                .where(table.c.pk == row.pk)
-                .values(
-                    state="running",
-                    lease_owner=owner,
-                    lease_expires_at=in_future(lease_s),
-                    attempts=table.c.attempts + 1,
-                    updated_at=now(),
+            while (row := connection.execute(_ready_job(kinds)).one_or_none()) is not None:
+                if row.attempts >= _ATTEMPTS_MAX:
+                    _end_crashed(connection, row)
+                    continue
+                connection.execute(
+                    update(table)
+                    .where(table.c.pk == row.pk)
+                    .values(
+                        state="running",
+                        lease_owner=owner,
+                        lease_expires_at=in_future(lease_s),
+                        attempts=table.c.attempts + 1,
+                        updated_at=now(),
+                    )
                 )
-            )
-            return _load(connection, row.job_id)
+                return _load(connection, row.job_id)
+            return None
 
         return self._catalogue.write(change)
 
-    def heartbeat(self, job_pk: int, lease_s: float) -> bool:
-        """Extend the lease; returns whether the job was cancelled."""
-
-        def change(connection: Connection) -> bool:
-            table = schema.jobs
-            connection.execute(update(table).where(table.c.pk == job_pk).values(lease_expires_at=in_future(lease_s)))
-            return bool(connection.execute(select(table.c.cancel_requested).where(table.c.pk == job_pk)).scalar())
-
-        return self._catalogue.write(change)
+    def heartbeat(self, job_pk: int, lease_s: float) -> None:
+        """Extend the lease."""
+        beat = update(schema.jobs).where(schema.jobs.c.pk == job_pk).values(lease_expires_at=in_future(lease_s))
+        self._catalogue.write(lambda connection: connection.execute(beat))
 
     def is_cancelled(self, job_pk: int) -> bool:
+        """Someone asked the job to stop, or it went with its collection."""
         with self._catalogue.read() as connection:
             query = select(schema.jobs.c.cancel_requested).where(schema.jobs.c.pk == job_pk)
-            return bool(connection.execute(query).scalar())
+            return connection.execute(query).scalar() != 0
 
     def report_stage(self, job_pk: int, stage: str) -> None:
         statement = update(schema.jobs).where(schema.jobs.c.pk == job_pk).values(stage=stage, updated_at=now())
@@ -194,23 +223,134 @@ class Jobs:
 def end_job(
     connection: Connection, job_pk: int, state: str, code: str | None = None, message: str | None = None
 ) -> None:
-    """Write the terminal state; documents that had not ended share it (`cancelled` or `failed`)."""
-    documents = schema.job_documents
+    """Write the terminal state, unless there is one already. Documents of the job that had not ended, end with it."""
+    jobs = schema.jobs
+    query = select(jobs.c.state).where(jobs.c.pk == job_pk)
+    if connection.execute(query).scalar() in (None, *TERMINAL_STATES):
+        return
     if state in ("cancelled", "failed"):
-        connection.execute(
-            update(documents)
-            .where(documents.c.job_pk == job_pk, documents.c.state.in_(("queued", "running")))
-            .values(state=state, error_code=code, error_message=message)
-        )
+        _settle_committed(connection, job_pk)
+        _give_up_queued(connection, job_pk, state, code or state, message or f"its job was {state}")
+        settle_job_counts(connection, job_pk)
     connection.execute(
-        update(schema.jobs)
-        .where(schema.jobs.c.pk == job_pk)
+        update(jobs)
+        .where(jobs.c.pk == job_pk)
         .values(state=state, error_code=code, error_message=message, lease_owner=None, updated_at=now())
     )
 
 
+def settle_job_counts(connection: Connection, job_pk: int) -> None:
+    """Recount `total`, `done` and `failed` of a job from its documents (a corpus counts through its lines).
+
+    A job without documents keeps its counts.
+    """
+    parts = schema.job_documents
+    own = parts.c.job_pk == job_pk
+    query = select(parts.c.state, func.count()).where(own).group_by(parts.c.state)
+    counts: dict[str, int] = {row[0]: row[1] for row in connection.execute(query)}
+    if not counts:
+        return
+    corpora = connection.execute(select(parts.c.state).where(own, schema.IS_CORPUS)).scalars().all()
+    good_corpora = sum(state != "failed" for state in corpora)
+    unended = sum(counts.get(state, 0) - corpora.count(state) for state in ("queued", "running"))
+    total = sum(counts.values()) - good_corpora
+    connection.execute(
+        update(schema.jobs)
+        .where(schema.jobs.c.pk == job_pk)
+        .values(total=total, done=total - unended, failed=counts.get("failed", 0), updated_at=now())
+    )
+
+
+def _settle_committed(connection: Connection, job_pk: int) -> None:
+    """What is committed is there, whatever becomes of the job: the index takes it in without the job's help."""
+    parts, documents = schema.job_documents, schema.documents
+    committed = (parts.c.job_pk == job_pk) & (parts.c.state == "running")
+    connection.execute(
+        update(documents)
+        .where(documents.c.status == "indexing", documents.c.pk.in_(select(parts.c.document_pk).where(committed)))
+        .values(status="ready")
+    )
+    connection.execute(update(parts).where(committed).values(state="succeeded"))
+
+
+def _give_up_queued(connection: Connection, job_pk: int, state: str, code: str, message: str) -> None:
+    """Versions that were never ingested fail, so that the same bytes can be sent again."""
+    parts, documents, versions = schema.job_documents, schema.documents, schema.versions
+    queued = (parts.c.job_pk == job_pk) & (parts.c.state == "queued")
+    given_up = (versions.c.state == "pending") & versions.c.pk.in_(select(parts.c.version_pk).where(queued))
+    connection.execute(update(versions).where(given_up).values(state="failed"))
+    others = select(versions.c.pk).where(versions.c.document_pk == documents.c.pk, versions.c.state == "pending")
+    connection.execute(
+        update(documents)
+        .where(
+            documents.c.status == "queued",
+            documents.c.pk.in_(select(parts.c.document_pk).where(queued)),
+            ~others.exists(),
+        )
+        .values(status="failed", error_code=code, error_message=message, updated_at=now())
+    )
+    connection.execute(update(parts).where(queued).values(state=state, error_code=code, error_message=message))
+
+
+def _requeue_documents(connection: Connection, job_pk: int) -> int:
+    """Failed and cancelled documents whose failed version is still the newest wait again; returns how many."""
+    parts, documents, versions = schema.job_documents, schema.documents, schema.versions
+    newer = versions.alias()
+    query = (
+        select(parts.c.pk, parts.c.version_pk, parts.c.document_pk)
+        .select_from(
+            parts.join(versions, versions.c.pk == parts.c.version_pk).join(
+                documents, documents.c.pk == parts.c.document_pk
+            )
+        )
+        .where(
+            parts.c.job_pk == job_pk,
+            parts.c.state.in_(("failed", "cancelled")),
+            versions.c.state == "failed",
+            documents.c.tombstoned_at.is_(None),
+            ~select(newer.c.pk)
+            .where(newer.c.document_pk == versions.c.document_pk, newer.c.version > versions.c.version)
+            .exists(),
+        )
+    )
+    rows = connection.execute(query).all()
+    clean = {"error_code": None, "error_message": None}
+    for row in rows:
+        connection.execute(update(parts).where(parts.c.pk == row.pk).values(state="queued", stage="parsing", **clean))
+        connection.execute(update(versions).where(versions.c.pk == row.version_pk).values(state="pending"))
+        document = update(documents).where(documents.c.pk == row.document_pk)
+        connection.execute(document.values(updated_at=now(), **clean))
+        connection.execute(document.where(documents.c.live_version_pk.is_(None)).values(status="queued"))
+    return len(rows)
+
+
+def _ready_job(kinds: Sequence[str]) -> Select[tuple[int, str, int]]:
+    table = schema.jobs
+    ready = (table.c.state == "queued") | ((table.c.state == "running") & (table.c.lease_expires_at < now()))
+    return (
+        select(table.c.pk, table.c.job_id, table.c.attempts)
+        .where(table.c.kind.in_(kinds), ready)
+        .order_by(table.c.pk)
+        .limit(1)
+    )
+
+
+def _release(connection: Connection, job_pk: int, **values: Any) -> None:
+    table = schema.jobs
+    released = update(table).where(table.c.pk == job_pk, table.c.state == "running")
+    connection.execute(released.values(state="queued", lease_owner=None, **values))
+
+
+def _end_crashed(connection: Connection, row: Row[Any]) -> None:
+    message = f"the service stopped {row.attempts} times during this job without any progress"
+    end_job(connection, row.pk, "failed", "job_crashed", message)
+
+
 class JobRunner:
-    """Worker threads that claim jobs and hand them to their handlers. `notify` wakes them; `close` stops between steps."""
+    """Worker threads that claim jobs and hand them to their handlers. `notify` wakes them.
+
+    `close` stops each between two steps and puts its job back.
+    """
 
     def __init__(
         self, jobs: Jobs, handlers: Mapping[str, JobHandler], *, workers: int, lease_s: float, owner: str
@@ -220,7 +360,7 @@ class JobRunner:
         self._lease_s = lease_s
         self._owner = owner
         self._wake = threading.Condition()
-        self._pending = True
+        self._notified = 0
         self._stopping = threading.Event()
         self._threads = [
             threading.Thread(target=self._serve, name=f"job-worker-{number}", daemon=True) for number in range(workers)
@@ -233,7 +373,7 @@ class JobRunner:
     def notify(self) -> None:
         """A job was queued."""
         with self._wake:
-            self._pending = True
+            self._notified += 1
             self._wake.notify_all()
 
     def close(self) -> None:
@@ -245,14 +385,22 @@ class JobRunner:
 
     def _serve(self) -> None:
         while not self._stopping.is_set():
-            job = self._jobs.claim(list(self._handlers), self._owner, self._lease_s)
-            if job is None:
-                with self._wake:
-                    if not self._pending:
-                        self._wake.wait(self._lease_s)
-                    self._pending = False
+            seen = self._notified
+            try:
+                job = self._jobs.claim(list(self._handlers), self._owner, self._lease_s)
+                if job is not None:
+                    self._run(job)
+                    continue
+            except CitewellError:  # the catalogue: a full disk must not end the workers
+                _LOG.exception("the job queue cannot be used; trying again in %g s", _RETRY_S)
+                self._stopping.wait(_RETRY_S)
                 continue
-            self._run(job)
+            self._await_notice(seen)
+
+    def _await_notice(self, seen: int) -> None:
+        """Wait for a notice after the `seen`-th: also for one that came while this worker looked for a job."""
+        with self._wake:
+            self._wake.wait_for(lambda: self._notified != seen, self._lease_s)
 
     def _run(self, job: Job) -> None:
         context = _Context(self._jobs, job, self._lease_s, self._stopping)
@@ -261,14 +409,20 @@ class JobRunner:
                 state = self._handlers[job.kind].run(job, context)
             self._jobs.end(job.pk, state)
         except JobCancelled:
-            if not self._stopping.is_set():  # else the job stays running and is recovered at the next start
-                self._jobs.end(job.pk, "cancelled")
+            self._end_or_release(job, "cancelled", None, None)
         except CitewellError as failure:
-            if not self._stopping.is_set():
-                self._jobs.end(job.pk, "failed", failure.code, failure.message)
-        except Exception as failure:
+            self._end_or_release(job, "failed", failure.code, failure.message)
+        except Exception as failure:  # noqa: BLE001 - the outermost boundary of a job, which must end whatever happens
             _LOG.exception("job %s failed", job.job_id)
-            self._jobs.end(job.pk, "failed", "internal_error", f"{type(failure).__name__} in the service; see its log")
+            message = f"{type(failure).__name__} in the service; see its log"
+            self._end_or_release(job, "failed", "internal_error", message)
+
+    def _end_or_release(self, job: Job, state: str, code: str | None, message: str | None) -> None:
+        """A job that a shutdown interrupts has not failed: the next start goes on with it."""
+        if self._stopping.is_set():
+            self._jobs.release(job.pk)
+        else:
+            self._jobs.end(job.pk, state, code, message)
 
 
 class _Context:
@@ -297,7 +451,10 @@ class _Context:
 
     def _beat_on(self) -> None:
         while not self._ended.wait(self._lease_s / 3):
-            self._jobs.heartbeat(self._job.pk, self._lease_s)
+            try:
+                self._jobs.heartbeat(self._job.pk, self._lease_s)
+            except CitewellError as failure:  # one missed beat does no harm; the next may succeed
+                _LOG.warning("no heartbeat for job %s: %s", self._job.job_id, failure)
 
 
 def _load(connection: Connection, job_id: str) -> Job:

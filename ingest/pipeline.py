@@ -1,12 +1,14 @@
 """The ingest job: parse, chunk, embed, commit, wait for the index.
 
 Parsing runs ahead in worker processes while earlier documents are embedded. A group of documents is committed in one
-transaction with its chunks, vectors and index-change rows, so that after a kill each document is there whole or not at all;
-the job, run again, goes on with the documents that have not ended.
+transaction with its chunks, vectors and index-change rows, so that after a kill each document is there whole or not at
+all; the job, run again, goes on with the documents that have not ended.
 """
 
 from __future__ import annotations
 
+import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,25 +29,30 @@ from ingest.credibility import Credibility, freshness, source_prior, store
 from ingest.documents import (
     Passwords,
     Upload,
+    check_collection,
     check_document_id,
     fail_version,
+    outcome,
     put_version,
-    settle_job_counts,
 )
-from ingest.errors import CitewellError, ExtractionFailed, InvalidInput, Unavailable
+from ingest.errors import CitewellError, ExtractionFailed, InvalidInput, NotFound, Unavailable
 from ingest.generations import GenerationSpec
 from ingest.index_log import IndexProgress, append_change
-from ingest.jobs import Job, JobContext
+from ingest.jobs import Job, JobCancelled, JobContext, settle_job_counts
 from ingest.language import detect_language
 from ingest.models import Encoder, FloatArray, ModelRuntime, Priority
+from ingest.originals import remove_spent_corpora
 from ingest.parsing.document import ParsedDocument, SourceFile
 from ingest.settings import IngestSettings
 
+_LOG = logging.getLogger(__name__)
 _DOCUMENTS_AHEAD = 64
+_BYTES_AHEAD = 64 << 20
 _GROUP_CHUNKS = 256
 _GROUP_DOCUMENTS = 128
-_EXPAND_LINES = 500
+_EXPAND_LINES = 200  # some tenths of a second on the writer thread, for which others wait
 _INDEX_WAIT_S = 600.0
+_INDEX_POLL_S = 1.0
 
 
 class DocumentParser(Protocol):
@@ -63,6 +70,7 @@ class _Task:
     version_pk: int
     document_id: str
     sha256: str
+    bytes: int
     filename: str
     media_type: str
     title: str | None
@@ -76,6 +84,7 @@ class _Prepared:
     task: _Task
     parsed: ParsedDocument | None = None
     chunks: Sequence[Chunk] = ()
+    language: str | None = None
     error: CitewellError | None = None
 
 
@@ -123,7 +132,8 @@ class IngestHandler:
             try:
                 self._expand(job, collection, corpus, context)
             except ExtractionFailed as failure:
-                self._catalogue.write(lambda c, row=corpus, error=failure: _fail_corpus(c, job.pk, row, error))
+                self._fail_corpus(job, corpus, failure)
+        remove_spent_corpora(self._catalogue, self._blobs)
 
     def _expand(self, job: Job, collection: Collection, corpus: Row[Any], context: JobContext) -> None:
         """Record the corpus's lines as documents, a batch a transaction, each with the number of its last line."""
@@ -139,15 +149,31 @@ class IngestHandler:
             batch.append((number, line))
             if len(batch) == _EXPAND_LINES:
                 context.check()
-                self._catalogue.write(lambda c, lines=tuple(batch): _record_lines(c, job.pk, collection, corpus, lines))
-                batch.clear()
-        self._catalogue.write(lambda c: _record_lines(c, job.pk, collection, corpus, batch, last=True))
+                self._record(job, collection, corpus, batch)
+                batch = []
+        self._record(job, collection, corpus, batch, last=True)
+
+    def _record(
+        self,
+        job: Job,
+        collection: Collection,
+        corpus: Row[Any],
+        lines: Sequence[tuple[int, CorpusLine | BadLine]],
+        *,
+        last: bool = False,
+    ) -> None:
+        self._catalogue.write(
+            lambda connection: _record_lines(connection, job.pk, collection, corpus, lines, last=last)
+        )
+
+    def _fail_corpus(self, job: Job, corpus: Row[Any], error: CitewellError) -> None:
+        self._catalogue.write(lambda connection: _fail_corpus(connection, job.pk, corpus, error))
 
     # Documents
 
     def _process(self, job: Job, collection: Collection, context: JobContext) -> None:
         with ThreadPoolExecutor(self._settings.parse_workers, thread_name_prefix="prepare") as executor:
-            ahead: deque[Future[_Prepared]] = deque()
+            ahead: deque[tuple[_Task, Future[_Prepared]]] = deque()
             tasks = self._tasks(job)
             try:
                 self._refill(executor, ahead, tasks, collection)
@@ -172,29 +198,40 @@ class IngestHandler:
     def _refill(
         self,
         executor: ThreadPoolExecutor,
-        ahead: deque[Future[_Prepared]],
+        ahead: deque[tuple[_Task, Future[_Prepared]]],
         tasks: Iterator[_Task],
         collection: Collection,
     ) -> None:
-        while len(ahead) < _DOCUMENTS_AHEAD and (task := next(tasks, None)) is not None:
-            ahead.append(executor.submit(self._prepare, task, collection.live_generation.spec))
+        """Parse ahead, within a number of documents and of bytes: parsed texts wait in memory."""
+        spec = collection.live_generation.spec
+        while len(ahead) < _DOCUMENTS_AHEAD and (not ahead or sum(task.bytes for task, _ in ahead) < _BYTES_AHEAD):
+            task = next(tasks, None)
+            if task is None:
+                return
+            ahead.append((task, executor.submit(self._prepare, task, spec)))
 
-    def _next_group(self, ahead: deque[Future[_Prepared]]) -> list[_Prepared]:
+    def _next_group(self, ahead: deque[tuple[_Task, Future[_Prepared]]]) -> list[_Prepared]:
         """At least one document; more as far as they are ready, up to the size of a group."""
-        group = [ahead.popleft().result()]
-        while ahead and ahead[0].done() and len(group) < _GROUP_DOCUMENTS:
+        group = [ahead.popleft()[1].result()]
+        while ahead and ahead[0][1].done() and len(group) < _GROUP_DOCUMENTS:
             if sum(len(prepared.chunks) for prepared in group) >= _GROUP_CHUNKS:
                 break
-            group.append(ahead.popleft().result())
+            group.append(ahead.popleft()[1].result())
         return group
 
     def _prepare(self, task: _Task, spec: GenerationSpec) -> _Prepared:
         try:
             parsed = self._parse(task)
             chunks = chunk_document(parsed, self._encoder_for(spec), ChunkShape(spec.chunk_tokens, spec.overlap_tokens))
+            return _Prepared(task, parsed, chunks, detect_language(parsed.text))
         except ExtractionFailed as failure:
             return _Prepared(task, error=failure)
-        return _Prepared(task, parsed, chunks)
+        except CitewellError:
+            raise
+        except Exception as failure:  # noqa: BLE001 - one document that nobody foresaw must not fail all the others
+            _LOG.exception("document %s cannot be prepared", task.document_id)
+            message = f"{type(failure).__name__} while reading the document; see the service's log"
+            return _Prepared(task, error=ExtractionFailed(message, code="internal_error"))
 
     def _parse(self, task: _Task) -> ParsedDocument:
         if task.media_type == CORPUS_LINE_MEDIA_TYPE:
@@ -211,7 +248,10 @@ class IngestHandler:
     def _recorded_text(self, version_pk: int) -> str:
         texts = schema.version_texts
         with self._catalogue.read() as connection:
-            return str(connection.execute(select(texts.c.text).where(texts.c.version_pk == version_pk)).scalar_one())
+            text = connection.execute(select(texts.c.text).where(texts.c.version_pk == version_pk)).scalar()
+        if text is None:
+            raise _deleted()
+        return str(text)
 
     def _embed(self, collection: Collection, group: Sequence[_Prepared]) -> FloatArray:
         """float32 array of shape (chunks of the group, dimensions), in the order of documents and chunks."""
@@ -240,11 +280,13 @@ class IngestHandler:
         with self._catalogue.read() as connection:
             seq = max(connection.execute(waiting).scalars(), default=0)
         self._progress.notify(collection.pk)
-        if not self._progress.wait(collection.pk, seq, _INDEX_WAIT_S):
-            raise Unavailable(
-                "the index did not take the documents in; see the service's log", code="index_unavailable"
-            )
-        context.check()
+        give_up = time.monotonic() + _INDEX_WAIT_S
+        while not self._progress.wait(collection.pk, seq, _INDEX_POLL_S):
+            context.check()
+            if time.monotonic() > give_up:
+                raise Unavailable(
+                    "the index did not take the documents in; see the service's log", code="index_unavailable"
+                )
 
         def settle(connection: Connection) -> None:
             _settle_indexed(connection, job.pk, seq)
@@ -257,9 +299,7 @@ class IngestHandler:
             counts = connection.execute(
                 select(schema.jobs.c.failed, schema.jobs.c.total).where(schema.jobs.c.pk == job.pk)
             ).one()
-        if counts.failed == 0:
-            return "succeeded"
-        return "failed" if counts.failed == counts.total else "partial"
+        return outcome(counts.failed, counts.total)
 
 
 def _queued_tasks(connection: Connection, job_pk: int, *, after: int, limit: int) -> list[_Task]:
@@ -274,6 +314,7 @@ def _queued_tasks(connection: Connection, job_pk: int, *, after: int, limit: int
             parts.c.version_pk,
             parts.c.document_id,
             versions.c.sha256,
+            versions.c.bytes,
             versions.c.filename,
             versions.c.media_type,
             versions.c.source_metadata,
@@ -291,6 +332,7 @@ def _queued_tasks(connection: Connection, job_pk: int, *, after: int, limit: int
             row.version_pk,
             row.document_id,
             row.sha256,
+            row.bytes,
             row.filename,
             row.media_type,
             row.source_metadata.get("title"),
@@ -300,13 +342,18 @@ def _queued_tasks(connection: Connection, job_pk: int, *, after: int, limit: int
     ]
 
 
-def _title(prepared: _Prepared) -> str:
-    """The caller's title, else the document's own, else the file name without its ending."""
-    given = prepared.task.metadata.get("title")
+def _title(prepared: _Prepared) -> str | None:
+    """The caller's title, else the document's own, else the file name without its ending (a corpus line has none)."""
+    task = prepared.task
+    given = task.metadata.get("title")
     own = prepared.parsed.title if prepared.parsed else None
     if isinstance(given, str) and given.strip():
         return given.strip()
-    return own or PurePosixPath(prepared.task.filename).stem
+    return own or (None if task.media_type == CORPUS_LINE_MEDIA_TYPE else PurePosixPath(task.filename).stem)
+
+
+def _deleted() -> ExtractionFailed:
+    return ExtractionFailed("the document was deleted during its ingestion", code="document_deleted")
 
 
 def _document_date(prepared: _Prepared) -> date | None:
@@ -327,17 +374,24 @@ def _commit_group(
     published: int,
     settings: IngestSettings,
 ) -> None:
-    offset = failed = 0
+    offset = 0
+    states = []
     for prepared in group:
         rows = vectors[offset : offset + len(prepared.chunks)]
         offset += len(prepared.chunks)
-        failed += not _commit_one(connection, collection, prepared, rows, settings)
-    ended = failed + _settle_indexed(connection, job_pk, published)
+        states.append(_commit_one(connection, collection, prepared, rows, settings))
+    ended = states.count("failed") + states.count("succeeded") + _settle_indexed(connection, job_pk, published)
     table = schema.jobs
     connection.execute(
         update(table)
         .where(table.c.pk == job_pk)
-        .values(stage="embedding", done=table.c.done + ended, failed=table.c.failed + failed, updated_at=now())
+        .values(
+            stage="embedding",
+            done=table.c.done + ended,
+            failed=table.c.failed + states.count("failed"),
+            attempts=1,  # there was progress: only attempts without any count towards the limit
+            updated_at=now(),
+        )
     )
 
 
@@ -347,26 +401,53 @@ def _commit_one(
     prepared: _Prepared,
     vectors: FloatArray,
     settings: IngestSettings,
-) -> bool:
-    """Make one version live (or record its failure); returns whether it is to be indexed or needs nothing more."""
-    task = prepared.task
-    part = update(schema.job_documents).where(schema.job_documents.c.pk == task.job_document_pk)
-    documents = schema.documents
-    document = connection.execute(select(documents).where(documents.c.pk == task.document_pk)).one_or_none()
-    if prepared.parsed is None or document is None or document.tombstoned_at is not None:
-        error = prepared.error or ExtractionFailed(
-            "the document was deleted during its ingestion", code="document_deleted"
-        )
+) -> str:
+    """Make one version live, or record its failure; returns the state of its part in the job.
+
+    That is `running` while the index has yet to follow, and empty when the part was ended, or purged, meanwhile.
+    """
+    task, parts = prepared.task, schema.job_documents
+    this = parts.c.pk == task.job_document_pk
+    if connection.execute(select(parts.c.state).where(this)).scalar() != "queued":
+        return ""
+    document = connection.execute(select(schema.documents).where(schema.documents.c.pk == task.document_pk)).one()
+    if prepared.parsed is None or document.tombstoned_at is not None:
+        error = prepared.error if prepared.error is not None and document.tombstoned_at is None else _deleted()
         fail_version(connection, task.document_pk, task.version_pk, error)
-        connection.execute(part.values(state="failed", error_code=error.code, error_message=error.message))
-        return False
+        values: dict[str, Any] = {"state": "failed", "error_code": error.code, "error_message": error.message}
+    elif _is_superseded(connection, document, task.version_pk):
+        retire = update(schema.versions).where(schema.versions.c.pk == task.version_pk)
+        connection.execute(retire.values(state="superseded", retired_at=now()))
+        values = {"state": "succeeded"}
+    else:
+        seq = _commit_version(connection, collection, document, prepared, vectors, settings)
+        values = {"state": "running", "stage": "indexing", "seq": seq}
+    connection.execute(update(parts).where(this).values(**values))
+    return str(values["state"])
+
+
+def _is_superseded(connection: Connection, document: Row[Any], version_pk: int) -> bool:
+    """A newer version, from a job that was faster, is live already: an older one must never replace it."""
+    versions = schema.versions
+    query = select(versions.c.pk, versions.c.version).where(versions.c.pk.in_((version_pk, document.live_version_pk)))
+    numbers: dict[int, int] = {row.pk: row.version for row in connection.execute(query)}
+    return numbers.get(document.live_version_pk, 0) > numbers[version_pk]
+
+
+def _commit_version(
+    connection: Connection,
+    collection: Collection,
+    document: Row[Any],
+    prepared: _Prepared,
+    vectors: FloatArray,
+    settings: IngestSettings,
+) -> int:
+    """Text, chunks and vectors of the version, in place of the live one; returns the seq of the change."""
     _store_version(connection, prepared)
     _store_chunks(connection, collection, prepared, vectors)
-    retired = _make_live(connection, document, task.version_pk)
-    _store_facts(connection, collection, prepared, settings)
-    seq = append_change(connection, collection.pk, add=task.version_pk, retire=retired)
-    connection.execute(part.values(stage="indexing", state="running", seq=seq))
-    return True
+    retired = _make_live(connection, document, prepared.task.version_pk)
+    _store_facts(connection, collection, document, prepared, settings)
+    return append_change(connection, collection.pk, add=prepared.task.version_pk, retire=retired)
 
 
 def _store_version(connection: Connection, prepared: _Prepared) -> None:
@@ -381,7 +462,7 @@ def _store_version(connection: Connection, prepared: _Prepared) -> None:
         .values(
             state="live",
             title=_title(prepared),
-            language=detect_language(parsed.text),
+            language=prepared.language,
             pages=len(parsed.pages) or None,
             page_spans=[[page.number, page.start, page.end] for page in parsed.pages],
             chars=len(parsed.text),
@@ -434,7 +515,13 @@ def _make_live(connection: Connection, document: Row[Any], version_pk: int) -> i
     return int(retired) if retired is not None else None
 
 
-def _store_facts(connection: Connection, collection: Collection, prepared: _Prepared, settings: IngestSettings) -> None:
+def _store_facts(
+    connection: Connection,
+    collection: Collection,
+    document: Row[Any],
+    prepared: _Prepared,
+    settings: IngestSettings,
+) -> None:
     """Columns of the document that filters and ranking read."""
     parsed, task = prepared.parsed, prepared.task
     assert parsed is not None
@@ -443,7 +530,7 @@ def _store_facts(connection: Connection, collection: Collection, prepared: _Prep
         .where(schema.documents.c.pk == task.document_pk)
         .values(
             title=_title(prepared),
-            language=detect_language(parsed.text),
+            language=prepared.language,
             media_type=task.media_type,
             error_code=None,
             error_message=None,
@@ -453,13 +540,18 @@ def _store_facts(connection: Connection, collection: Collection, prepared: _Prep
     credibility = Credibility(
         source=source_prior(collection.source_priors, task.document_id, source if isinstance(source, str) else None),
         freshness=freshness(_document_date(prepared), datetime.now(UTC).date(), settings.freshness_half_life_days),
+        corroboration=document.credibility_corroboration,
+        feedback=document.credibility_feedback,
         extraction=parsed.quality,
     )
     store(connection, task.document_pk, credibility)
 
 
 def _settle_indexed(connection: Connection, job_pk: int, published: int) -> int:
-    """Documents of the job up to seq `published` are searchable: they have succeeded and are ready. Returns how many."""
+    """Documents of the job up to seq `published` are searchable: they have succeeded, and are ready.
+
+    Returns how many.
+    """
     parts, documents = schema.job_documents, schema.documents
     indexed = (parts.c.job_pk == job_pk) & (parts.c.state == "running") & (parts.c.seq <= published)
     keys = list(connection.execute(select(parts.c.document_pk).where(indexed)).scalars())
@@ -485,6 +577,10 @@ def _record_lines(
     *,
     last: bool = False,
 ) -> None:
+    try:
+        check_collection(connection, collection)
+    except NotFound as deleted:
+        raise JobCancelled from deleted
     for number, line in lines:
         if isinstance(line, BadLine):
             _record_bad_line(connection, job_pk, corpus, number, line.problem)
@@ -523,7 +619,7 @@ def _record_line(
     )
     source = {"title": line.title, "metadata": dict(line.metadata)}
     document_pk, version_pk, unchanged = put_version(
-        connection, collection, upload, has_blob=False, source_metadata=source
+        connection, collection, upload, job_pk, has_blob=False, source_metadata=source
     )
     if not unchanged:
         connection.execute(insert(schema.version_texts).values(version_pk=version_pk, text=line.text))

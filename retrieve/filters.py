@@ -1,6 +1,8 @@
 """Metadata filters and access tags as SQL over the catalogue: which document versions a search may see.
 
-An unknown field or operator is an error, never ignored: a filter that silently filtered nothing would show what it should hide.
+An unknown field or operator is an error, never ignored: a filter that silently filtered nothing would show what it
+should hide. A metadata value is compared only with values of its own type: the text "5" is not the number 5, and not
+below 6.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, or_, select
+from sqlalchemy import ColumnElement, Connection, Text, case, func, or_, select, type_coerce
 
 from ingest.catalogue import schema
 from ingest.documents import visible
@@ -28,6 +30,11 @@ _COLUMNS: Mapping[str, tuple[ColumnElement[Any], type | tuple[type, ...]]] = {
     "credibility": (_DOCUMENTS.c.credibility, (int, float)),
 }
 _METADATA_PATH = re.compile(r"metadata((?:\.[\w -]{1,100}){1,8})")
+_JSON_TYPES: Mapping[type | tuple[type, ...], tuple[str, ...]] = {
+    bool: ("true", "false"),  # before the numbers: True is an int
+    (int, float): ("integer", "real"),
+    str: ("text",),
+}
 _SCALARS = (str, int, float, bool)
 _IN_MAX = 1000
 _Compare = Callable[[ColumnElement[Any], Any], ColumnElement[bool]]
@@ -56,8 +63,10 @@ def compile_filter(conditions: Mapping[str, Any]) -> list[ColumnElement[bool]]:
 def restriction_for(
     connection: Connection, collection_pk: int, conditions: Mapping[str, Any], access: Access
 ) -> Restriction:
-    """What a search may see: matching documents in every kept version (the snapshot decides which one is live), never those
-    with a tombstone. Raises `InvalidInput` for a bad filter.
+    """What a search may see: matching documents in every kept version, never those with a tombstone.
+
+    The snapshot decides which version is live; take it first: then a version that is replaced meanwhile is still found.
+    Raises `InvalidInput` for a bad filter.
     """
     clauses = compile_filter(conditions)
     if not clauses and access.tags is None:
@@ -117,8 +126,15 @@ def _field_clauses(name: str, condition: Any, problems: list[FieldProblem]) -> l
             problems.append(FieldProblem(f"filter.{name}", problem))
             continue
         column = _COLUMNS[name][0] if path is None else _metadata_column(path.group(1), value)
-        clauses.append(_OPERATORS[operator](column, value))
+        clauses.append(_OPERATORS[operator](column, _plain(value)))
     return clauses
+
+
+def _plain(value: Any) -> Any:
+    """SQLite reads JSON's booleans as 1 and 0."""
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return int(value) if isinstance(value, bool) else value
 
 
 def _problem_of(name: str, operator: str, value: Any) -> str | None:
@@ -137,17 +153,19 @@ def _problem_of(name: str, operator: str, value: Any) -> str | None:
         expected = _COLUMNS[name][1] if name in _COLUMNS else _SCALARS
         if not isinstance(one, expected) or (isinstance(one, bool) and name in _COLUMNS):
             return f"takes a {'string' if expected is str else 'number'}"
+    if isinstance(values[0], bool) and operator in ("$gte", "$lte"):
+        return f"{operator} takes a string or a number"
     kinds = {float if isinstance(one, (int, float)) and not isinstance(one, bool) else type(one) for one in values}
     return None if len(kinds) == 1 else "$in takes values of one kind"
 
 
 def _metadata_column(path: str, value: Any) -> ColumnElement[Any]:
-    """The JSON value at `.a.b`, read in the type of the value it is compared with."""
+    """The JSON value at `.a.b` where it has the type of the value it is compared with, else NULL."""
     sample = value[0] if isinstance(value, list) else value
-    element = _DOCUMENTS.c.metadata[tuple(path[1:].split("."))]
-    if isinstance(sample, bool):
-        return element.as_boolean()
-    return element.as_string() if isinstance(sample, str) else element.as_float()
+    where = "$" + "".join(f'."{name}"' for name in path[1:].split("."))
+    types = next(names for kind, names in _JSON_TYPES.items() if isinstance(sample, kind))
+    column = type_coerce(_DOCUMENTS.c.metadata, Text)
+    return case((func.json_type(column, where).in_(types), func.json_extract(column, where)))
 
 
 def _encodable(text: str) -> bool:

@@ -13,8 +13,8 @@ Mode = Literal["hybrid", "vector", "lexical"]
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What the caller may see: every document of the collection (`tags` None), or those without tags and those that carry
-    one of `tags`. Built by `api` from the key; part of every cache key.
+    """What the caller may see: every document of the collection (`tags` None), or those without tags and those that
+    carry one of `tags`. Built by `api` from the key; part of every cache key.
     """
 
     tags: frozenset[str] | None

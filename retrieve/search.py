@@ -58,14 +58,15 @@ class Searcher:
     def search(self, query: Query, *, collection_pk: int, generation: Generation, access: Access) -> Ranking:
         """Hits by score, highest first, at most `query.top_k`; equal scores in order of ingestion.
 
-        Sees the state of the published snapshot, without tombstoned documents and without those that `access` or the filter
-        exclude; both apply before scoring. Raises `InvalidInput` for a bad filter, `DeadlineExceeded` and `Overloaded` when
-        a model is too slow or too busy, `Unavailable` when the index cannot be loaded.
+        Sees the state of the published snapshot, without tombstoned documents and without those that `access` or the
+        filter exclude; both apply before scoring. Raises `InvalidInput` for a bad filter, `DeadlineExceeded` and
+        `Overloaded` when a model is too slow or too busy, `Unavailable` when the index cannot be loaded.
         """
         timings: dict[str, float] = {}
+        # snapshot first: the catalogue still knows what the snapshot holds, while an older restriction would miss it
+        snapshot = self._indexes.snapshot(collection_pk, generation)
         with _timed(timings, "restrict"), self._catalogue.read() as connection:
             restriction = restriction_for(connection, collection_pk, query.filter, access)
-        snapshot = self._indexes.snapshot(collection_pk, generation)
         vector, lexical, vector_used = self._candidates(query, generation, snapshot, restriction, timings)
         with _timed(timings, "fuse"):
             depth = max(query.top_k, self._settings.rerank_candidates) * _HYDRATE_FACTOR
@@ -145,7 +146,10 @@ class Searcher:
             return snapshot.vector.search(vector, top_k=depth, restriction=restriction)
 
     def _hydrate(self, connection: Connection, fused: Sequence[FusedHit]) -> list[Hit]:
-        """The fused chunks with their texts, credibility in the score, in the new order; chunks purged meanwhile drop out."""
+        """The fused chunks with their texts, credibility in the score, in the new order.
+
+        Chunks that were purged meanwhile drop out.
+        """
         rows = {row.pk: row for row in connection.execute(_chunk_query([hit.chunk for hit in fused]))}
         hits = [_hit(rows[hit.chunk], hit, self._settings.credibility_weight) for hit in fused if hit.chunk in rows]
         return sorted(hits, key=lambda hit: -hit.score)
@@ -224,19 +228,17 @@ def _hit(row: Row[Any], fused: FusedHit, credibility_weight: float) -> Hit:
 
 
 def _merge_neighbours(hits: Sequence[Hit]) -> list[Hit]:
-    """Overlapping chunks of one version become one hit at the better one's place, of up to three chunks."""
-    merged: list[Hit] = []
-    sizes: list[int] = []
+    """Overlapping chunks of one version become one hit at the best one's place, of up to three chunks."""
+    merged: list[tuple[Hit, int]] = []
     for hit in hits:
-        for place, other in enumerate(merged):
-            if sizes[place] < _MERGED_CHUNKS_MAX and _overlap(hit, other):
-                merged[place] = _joined(other, hit)
-                sizes[place] += 1
-                break
-        else:
-            merged.append(hit)
-            sizes.append(1)
-    return merged
+        joined, chunks, place = hit, 1, len(merged)
+        for index in reversed(range(len(merged))):
+            other, size = merged[index]
+            if chunks + size <= _MERGED_CHUNKS_MAX and _overlap(joined, other):
+                joined, chunks, place = _joined(other, joined), chunks + size, index
+                del merged[index]
+        merged.insert(place, (joined, chunks))
+    return [hit for hit, _ in merged]
 
 
 def _overlap(one: Hit, other: Hit) -> bool:

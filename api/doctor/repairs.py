@@ -15,8 +15,9 @@ from ingest.blobs import BlobStore
 from ingest.catalogue import Catalogue, schema
 from ingest.chunking import contextual_text
 from ingest.clock import now
-from ingest.documents import new_id, settle_job_counts
+from ingest.documents import new_id
 from ingest.generations import load_generation
+from ingest.jobs import settle_job_counts
 
 _KEYS = 500
 _EMBEDDED_AT_ONCE = 32

@@ -1,8 +1,9 @@
 """Tables of the ingest layer, and the MetaData on which every other layer declares its own.
 
 The catalogue is the source of truth; indexes are derived from it. SQL stays portable between SQLite and PostgreSQL.
-Times are ISO 8601 UTC strings with microseconds, which sort as text. `pk` columns are internal integers; what clients see
-(`document_id`, `job_id`, …) are strings.
+Times are ISO 8601 UTC strings with microseconds, which sort as text. `pk` columns are internal integers; what clients
+see (`document_id`, `job_id`, …) are strings. No `pk` is ever given twice (`sqlite_autoincrement`): indexes, traces and
+answers in other hands may still name one whose row was purged.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ collections = Table(
     Column("templates", JSON, nullable=False),
     Column("live_generation_pk", Key, nullable=False),
     Column("created_at", Time, nullable=False),
+    Column("tombstoned_at", Time),
+    sqlite_autoincrement=True,
 )
 
 generations = Table(
@@ -64,6 +67,7 @@ generations = Table(
     Column("state", String(16), nullable=False),
     Column("created_at", Time, nullable=False),
     UniqueConstraint("collection", "generation"),
+    sqlite_autoincrement=True,
 )
 
 documents = Table(
@@ -73,7 +77,6 @@ documents = Table(
     Column("collection_pk", Key, ForeignKey("collections.pk", ondelete="CASCADE"), nullable=False),
     Column("document_id", String(400), nullable=False),
     Column("parent_document_id", String(400)),
-    Column("duplicate_of", String(400)),
     Column("live_version_pk", Key),
     Column("status", String(16), nullable=False),
     Column("error_code", String(64)),
@@ -94,6 +97,7 @@ documents = Table(
     Column("updated_at", Time, nullable=False),
     Column("tombstoned_at", Time),
     Column("receipt_id", String(64)),
+    sqlite_autoincrement=True,
 )
 Index(
     "uq_documents_live_id",
@@ -110,6 +114,11 @@ Index(
     sqlite_where=text("tombstoned_at IS NOT NULL"),
     postgresql_where=text("tombstoned_at IS NOT NULL"),
 )
+
+Index("ix_documents_receipt_id", documents.c.receipt_id)
+Index("ix_documents_parent", documents.c.collection_pk, documents.c.parent_document_id)
+Index("ix_documents_collection_pk", documents.c.collection_pk)
+Index("ix_documents_status", documents.c.collection_pk, documents.c.status)
 
 document_access = Table(
     "document_access",
@@ -143,6 +152,7 @@ versions = Table(
     Column("live_at", Time),
     Column("retired_at", Time),
     UniqueConstraint("document_pk", "version"),
+    sqlite_autoincrement=True,
 )
 
 version_texts = Table(
@@ -166,6 +176,7 @@ chunks = Table(
     Column("heading", Text),
     Column("text", Text, nullable=False),
     UniqueConstraint("version_pk", "generation_pk", "ordinal"),
+    sqlite_autoincrement=True,
 )
 
 chunk_vectors = Table(
@@ -209,6 +220,7 @@ jobs = Table(
     Column("lease_expires_at", Time),
     Column("created_at", Time, nullable=False),
     Column("updated_at", Time, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 job_documents = Table(
@@ -227,8 +239,13 @@ job_documents = Table(
     Column("state", String(16), nullable=False),
     Column("error_code", String(64)),
     Column("error_message", Text),
+    sqlite_autoincrement=True,
 )
+Index("ix_job_documents_job_pk", job_documents.c.job_pk)
 Index("ix_job_documents_job_pk_state", job_documents.c.job_pk, job_documents.c.state)
+IS_CORPUS = text("kind = 'corpus'")
+"""Spelled out, not bound: only so does SQLite see that the index below holds the few corpora among many documents."""
+Index("ix_job_documents_corpus", job_documents.c.job_pk, sqlite_where=IS_CORPUS, postgresql_where=IS_CORPUS)
 
 receipts = Table(
     "receipts",

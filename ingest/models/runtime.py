@@ -1,13 +1,14 @@
 """The one place where models run: loaded once, shared by ingest, search, reranking and reading.
 
 One worker thread drives the device with continuous batching: there is no wait window, a batch is whatever is queued for
-one model when the device becomes free. Queries go before bulk work, and a bulk forward is kept to about `bulk_forward_s`,
-so that a query never waits long behind an ingest. The queue for queries is bounded. Knows nothing of what vectors and
-scores mean.
+one model when the device becomes free. Queries go before bulk work, and a bulk forward is kept to about
+`bulk_forward_s`, so that a query never waits long behind an ingest. The queue for queries is bounded. Knows nothing of
+what vectors and scores mean.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -18,10 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from ingest.errors import DeadlineExceeded, Overloaded, Unavailable
+from ingest.errors import CitewellError, DeadlineExceeded, Overloaded, Unavailable
 from ingest.models.cross_encoder import Pair, PairScorer
 from ingest.models.encoder import Encoder, FloatArray, TextKind
 
+_LOG = logging.getLogger(__name__)
 _QUERY_BATCH_MAX = 64
 _BULK_BATCH_MAX = 256
 _BULK_COST_MIN = 1_500  # a slow (or busy) machine must not end up with batches of one
@@ -41,7 +43,7 @@ class _Request:
     results: list[Any]
     missing: int
     done: threading.Event = field(default_factory=threading.Event)
-    error: BaseException | None = None
+    error: Exception | None = None
     abandoned: bool = False
 
 
@@ -88,7 +90,8 @@ class ModelRuntime:
     ) -> FloatArray:
         """float32 array of shape (n_texts, encoder.dimensions), rows of length 1, in the order of `texts`.
 
-        Raises `Overloaded` when the query queue is full, `DeadlineExceeded` after `timeout_s`, `Unavailable` on shutdown.
+        Raises `Overloaded` when the query queue is full, `DeadlineExceeded` after `timeout_s`, `Unavailable` when the
+        model fails or the service shuts down.
         """
         if not texts:
             return np.empty((0, encoder.dimensions), dtype=np.float32)
@@ -147,8 +150,12 @@ class ModelRuntime:
         if not request.done.wait(timeout_s):
             request.abandoned = True
             raise DeadlineExceeded(f"the model did not answer within {timeout_s:g} s; try again, or raise the deadline")
-        if request.error is not None:
+        if isinstance(request.error, CitewellError):
             raise request.error
+        if request.error is not None:
+            raise Unavailable(
+                f"the model failed ({type(request.error).__name__}); see the service's log", code="model_failed"
+            ) from request.error
         return request.results
 
     def _enqueue(
@@ -210,7 +217,10 @@ class ModelRuntime:
         begun = time.monotonic()
         try:
             rows = lane.run([item.content for item in batch])
+            if len(rows) != len(batch):
+                raise ValueError(f"{lane.operation} gave {len(rows)} results for {len(batch)} inputs")
         except Exception as failure:  # noqa: BLE001 - the worker serves everyone: the failure belongs to these callers
+            _LOG.exception("the model failed (%s)", lane.operation)
             self._fail(batch, failure)
             return
         if lane.priority is Priority.BULK:
@@ -222,7 +232,7 @@ class ModelRuntime:
             if item.request.missing == 0:
                 item.request.done.set()
 
-    def _fail(self, batch: Sequence[_Item], failure: BaseException) -> None:
+    def _fail(self, batch: Sequence[_Item], failure: Exception) -> None:
         for item in batch:
             item.request.error = failure
             item.request.abandoned = True

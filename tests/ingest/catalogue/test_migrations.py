@@ -9,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
-import api.schema  # noqa: F401 - declares its tables
+import api.schema  # noqa: F401 - these three declare tables on the catalogue's MetaData
 import eval.schema  # noqa: F401
 import generate.schema  # noqa: F401
 from ingest.catalogue import Catalogue, metadata

@@ -37,8 +37,10 @@ def upgrade() -> None:
         sa.Column("templates", sa.JSON(), nullable=False),
         sa.Column("live_generation_pk", KEY, nullable=False),
         sa.Column("created_at", sa.String(length=32), nullable=False),
+        sa.Column("tombstoned_at", sa.String(length=32), nullable=True),
         sa.PrimaryKeyConstraint("pk", name="pk_collections"),
         sa.UniqueConstraint("name", name="uq_collections_name"),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "generations",
@@ -56,6 +58,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.String(length=32), nullable=False),
         sa.PrimaryKeyConstraint("pk", name="pk_generations"),
         sa.UniqueConstraint("collection", "generation", name="uq_generations_collection_generation"),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "index_change",
@@ -130,7 +133,6 @@ def upgrade() -> None:
         sa.Column("collection_pk", KEY, nullable=False),
         sa.Column("document_id", sa.String(length=400), nullable=False),
         sa.Column("parent_document_id", sa.String(length=400), nullable=True),
-        sa.Column("duplicate_of", sa.String(length=400), nullable=True),
         sa.Column("live_version_pk", KEY, nullable=True),
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("error_code", sa.String(length=64), nullable=True),
@@ -155,7 +157,12 @@ def upgrade() -> None:
             ["collection_pk"], ["collections.pk"], name="fk_documents_collection_pk", ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("pk", name="pk_documents"),
+        sqlite_autoincrement=True,
     )
+    op.create_index("ix_documents_collection_pk", "documents", ["collection_pk"], unique=False)
+    op.create_index("ix_documents_parent", "documents", ["collection_pk", "parent_document_id"], unique=False)
+    op.create_index("ix_documents_receipt_id", "documents", ["receipt_id"], unique=False)
+    op.create_index("ix_documents_status", "documents", ["collection_pk", "status"], unique=False)
     op.create_index(
         "ix_documents_tombstoned",
         "documents",
@@ -217,6 +224,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("pk", name="pk_jobs"),
         sa.UniqueConstraint("job_id", name="uq_jobs_job_id"),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_jobs_collection_pk", "jobs", ["collection_pk"], unique=False)
     op.create_index("ix_jobs_state", "jobs", ["state"], unique=False)
@@ -293,8 +301,18 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["job_pk"], ["jobs.pk"], name="fk_job_documents_job_pk", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("pk", name="pk_job_documents"),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_job_documents_document_pk", "job_documents", ["document_pk"], unique=False)
+    op.create_index("ix_job_documents_job_pk", "job_documents", ["job_pk"], unique=False)
+    op.create_index(
+        "ix_job_documents_corpus",
+        "job_documents",
+        ["job_pk"],
+        unique=False,
+        sqlite_where=sa.text("kind = 'corpus'"),
+        postgresql_where=sa.text("kind = 'corpus'"),
+    )
     op.create_index("ix_job_documents_job_pk_state", "job_documents", ["job_pk", "state"], unique=False)
     op.create_table(
         "versions",
@@ -322,6 +340,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["document_pk"], ["documents.pk"], name="fk_versions_document_pk", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("pk", name="pk_versions"),
         sa.UniqueConstraint("document_pk", "version", name="uq_versions_document_pk_version"),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_versions_sha256", "versions", ["sha256"], unique=False)
     op.create_table(
@@ -344,6 +363,7 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "version_pk", "generation_pk", "ordinal", name="uq_chunks_version_pk_generation_pk_ordinal"
         ),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_chunks_generation_pk", "chunks", ["generation_pk"], unique=False)
     op.create_table(
