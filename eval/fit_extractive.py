@@ -41,6 +41,7 @@ from retrieve.vector.registry import open_vector_index
 _TOP_K = 8
 _CANDIDATES = 100
 _REMOVED_SHARE = 1 / 3
+_PASSAGES_MAX = 800
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,7 @@ def _halves(folder: Path, train: float, choose: float, *, key: Callable[[dict[st
     keys = list(dict.fromkeys(key(line) for line in corpus))
     first, second = set(keys[: int(len(keys) * train)]), set(keys[int(len(keys) * train) : int(len(keys) * choose)])
     return tuple(  # type: ignore[return-value]  # exactly two
-        _part([line for line in corpus if key(line) in chosen][:1500], questions) for chosen in (first, second)
+        _part([line for line in corpus if key(line) in chosen][:_PASSAGES_MAX], questions) for chosen in (first, second)
     )
 
 

@@ -14,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
@@ -31,6 +32,7 @@ FEATURES = (
     "cosine",
     "coverage",
     "rare_coverage",
+    "context_coverage",
     "adjacent",
     "passage",
     "rank",
@@ -41,6 +43,13 @@ FEATURES = (
 )
 """Order of the weights; see `_features` for what each is."""
 
+_QUESTION_WORDS = (
+    "a an the of in on at to for by with from and or as is are was were be been being do does did has have had can"
+    " could will would should may might must i me my we us our you your it its they them their he she his her this that"
+    " these those there what which who whom whose when where why how much many long often any some please tell give"
+    " 的 了 吗 呢 是 在 有 和 与 或 我 你 他 她 它 们 这 那 什么 什 么 多少 多 少 几 谁 哪 哪里 哪个 哪些 里 个"
+    " 为什么 为何 为 怎么 怎样 怎 如何 如 何时 何 时候 请问 请 问 可以 需要"
+)
 _EMBEDDED_SENTENCES_MAX = 24
 _QUOTE_TOKENS_MAX = 60
 _TERMS_MIN = 3
@@ -148,6 +157,7 @@ class AssessmentWeights:
 class _Candidate:
     quote: Quote
     terms: tuple[str, ...]
+    context: frozenset[str]
     rank: int
     tokens: int
 
@@ -189,7 +199,7 @@ class SentenceAssessor:
         self, question: str, hits: Sequence[Hit], spec: GenerationSpec
     ) -> list[tuple[Quote, tuple[float, ...]]]:
         """Candidate sentences in reading order of the passages, each with its features in the order of `FEATURES`."""
-        terms = tuple(dict.fromkeys(analyse_query(question)))
+        terms = content_terms(question)
         encoder = self._encoder_for(spec)
         candidates = _shortlist(terms, _candidates(terms, hits, encoder))
         if not candidates:
@@ -215,11 +225,23 @@ class SentenceAssessor:
         return np.asarray(vectors @ query, dtype=np.float32)
 
 
+def content_terms(question: str) -> tuple[str, ...]:
+    """The question's distinct terms in order, without those that only make it a question; all, if no other is left."""
+    terms = tuple(dict.fromkeys(analyse_query(question)))
+    return tuple(term for term in terms if term not in _question_terms()) or terms
+
+
+@cache
+def _question_terms() -> frozenset[str]:
+    return frozenset(analyse_query(_QUESTION_WORDS))
+
+
 def _candidates(question_terms: Sequence[str], hits: Sequence[Hit], encoder: Encoder) -> list[_Candidate]:
     """Sentences of the passages that say something, each once, in reading order; long ones cut to clauses."""
     seen: set[tuple[int, int]] = set()
     found = []
     for hit in hits:
+        context = frozenset(analyse_document(f"{hit.title or ''}\n{hit.heading or ''}\n{hit.text}"))
         for span in _whole_sentences(hit):
             key = (hit.version_pk, hit.char_start + span.start)
             text = hit.text[span.start : span.end]
@@ -230,7 +252,7 @@ def _candidates(question_terms: Sequence[str], hits: Sequence[Hit], encoder: Enc
             terms = tuple(analyse_document(hit.text[cut.start : cut.end]))
             if len(set(terms)) >= _TERMS_MIN:
                 quote = Quote(hit, hit.char_start + cut.start, hit.char_start + cut.end)
-                found.append(_Candidate(quote, terms, hit.rank, tokens))
+                found.append(_Candidate(quote, terms, context, hit.rank, tokens))
     return found
 
 
@@ -297,13 +319,15 @@ def _features(
     cosine: float,
     idf: Mapping[str, float],
 ) -> tuple[float, ...]:
-    """In the order of `FEATURES`: cosine of sentence and question; share of the question's terms in the sentence,
-    plain and idf-weighted; share of its neighbouring term pairs; best passage's share of the score; 1 / rank of the
-    passage; whether the kind of thing asked for (time, number, name) is there (1), missing (-1) or unknown (0); how
-    plausible its length is; the margin (filled in later); cosine of passage and question.
+    """In the order of `FEATURES`: cosine of sentence and question; share of the question's content terms in the
+    sentence, plain, idf-weighted, and idf-weighted with the passage and its titles counted in; share of their
+    neighbouring pairs; the passage's share of the best score; 1 / rank of the passage; whether the kind of thing asked
+    for (time, number, name) is there (1), missing (-1) or unknown (0); length, up to 40 tokens; the margin over the
+    next sentence (filled in later); cosine of passage and question.
     """
     held = set(candidate.terms)
-    unseen = math.log(1 + 2 * max(len(idf), 1))
+    context = held | candidate.context
+    unseen = max(idf.values(), default=1.0)
     weight = sum(idf.get(term, unseen) for term in terms) or 1.0
     pairs = list(pairwise(terms))
     held_pairs = set(pairwise(candidate.terms))
@@ -313,6 +337,7 @@ def _features(
         cosine,
         sum(term in held for term in terms) / max(len(terms), 1),
         sum(idf.get(term, unseen) for term in terms if term in held) / weight,
+        sum(idf.get(term, unseen) for term in terms if term in context) / weight,
         sum(pair in held_pairs for pair in pairs) / max(len(pairs), 1),
         hit.score / top,
         1 / candidate.rank,
