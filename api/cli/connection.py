@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,7 @@ def connect(url: str | None, data_dir: Path | None, key: str | None, *, create: 
             "or begin with `citewell ingest`",
             code="data_directory_not_found",
         )
-    with _opened(folder) as client:
+    with _opened(folder, key) as client:
         yield client
 
 
@@ -70,19 +70,16 @@ def read_settings(**overrides: Any) -> Settings:
 
 
 @contextmanager
-def _opened(folder: Path) -> Iterator[Client]:
+def _opened(folder: Path, key: str | None) -> Iterator[Client]:
     from api.cli.in_process import InProcessTransport
     from api.client import Client
 
-    with status(f"Opening {folder} …"):
-        from api.app import create_app
-        from api.bootstrap import open_service
+    with ExitStack() as stack:
+        with status(f"Opening {folder} …"):
+            from api.app import create_app
+            from api.bootstrap import open_service
 
-        # whoever may open the folder may do everything in it: no key is needed, as on loopback
-        opening = open_service(read_settings(data_dir=folder, host="127.0.0.1"))
-        service = opening.__enter__()
-    try:
-        with InProcessTransport(create_app(service)) as transport, Client(transport=transport) as client:
-            yield client
-    finally:
-        opening.__exit__(None, None, None)
+            # a directory that is to be served to others can still be filled from this machine before it has a key
+            service = stack.enter_context(open_service(read_settings(data_dir=folder, host="127.0.0.1")))
+        transport = stack.enter_context(InProcessTransport(create_app(service)))
+        yield stack.enter_context(Client(transport=transport, key=key))

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from api.cli.output import printable
-from ingest.errors import CitewellError, DeadlineExceeded, Overloaded, StorageFull, Unavailable
+from ingest.errors import CitewellError, DeadlineExceeded, Overloaded, StorageFull, Unauthorized, Unavailable
 
 WRONG_INPUT = 2
 UNAVAILABLE = 3
@@ -39,4 +39,6 @@ def exit_status(failure: CitewellError) -> int:
 def _told(failure: CitewellError) -> str:
     lines = [f"citewell: {failure.message} ({failure.code})"]
     lines += [f"  {problem.field}: {problem.message}" for problem in failure.problems]
+    if failure.code == Unauthorized.code:
+        lines.append("  give the key with --key, or as CITEWELL_KEY in the environment")
     return printable("\n".join(lines))

@@ -13,7 +13,7 @@ from api.cli.output import one_line, print_json, print_table
 if TYPE_CHECKING:
     from api.client import Job, JobDocument
 
-app = typer.Typer(help="Show, cancel or retry a job.", no_args_is_help=True)
+app = typer.Typer(help="Show or cancel a job.", no_args_is_help=True)
 
 JobId = Annotated[str, typer.Argument(help="Its id, such as job_9f….", show_default=False)]
 
@@ -48,20 +48,6 @@ def cancel(
     """Stop a job; what it has finished stays."""
     with connect(url, data_dir, key) as client:
         job = client.cancel_job(job_id)
-    print_json(job) if as_json else _print_job(job)
-
-
-@app.command()
-def retry(
-    job_id: JobId,
-    as_json: options.Json = False,
-    url: options.Url = None,
-    data_dir: options.DataDir = None,
-    key: options.Key = None,
-) -> None:
-    """Run the failed documents of a job again, and wait for the end."""
-    with connect(url, data_dir, key) as client:
-        job = client.wait_for_job(client.retry_job(job_id)["job_id"])
     print_json(job) if as_json else _print_job(job)
 
 

@@ -193,9 +193,6 @@ class Client:
     def cancel_job(self, job_id: str) -> Job:
         return cast(Job, self._json("POST", f"/v1/jobs/{_segment(job_id)}/cancel"))
 
-    def retry_job(self, job_id: str) -> Job:
-        return cast(Job, self._json("POST", f"/v1/jobs/{_segment(job_id)}/retry"))
-
     def wait_for_job(
         self,
         job_id: str,

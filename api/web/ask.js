@@ -49,8 +49,10 @@ export async function onCollection(state) {
   running?.abort();
   byId("answer").replaceChildren();
   byId("ask-status").textContent = "";
-  const sample = api.get(api.documentPath(state.collection, SAMPLE_DOCUMENT));
-  byId("examples").hidden = !(await sample.then(() => true).catch(() => false));
+  byId("examples").hidden = true;
+  const query = { query: EXAMPLES[0], mode: "lexical", top_k: 1, filter: { document_id: SAMPLE_DOCUMENT } };
+  const found = await api.post(`${api.collectionPath(state.collection)}/search`, query).catch(() => ({ hits: [] }));
+  byId("examples").hidden = found.hits.length === 0;
 }
 
 function askExample(state, question) {

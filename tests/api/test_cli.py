@@ -1,0 +1,211 @@
+"""The commands against a running server, found by its address or by the data directory it owns."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from api.cli import app
+from api.settings import Settings
+from tests.api.live import HARBOUR, SHIPS
+
+QUESTION = "When does the ferry Aurora sail from Norrhamn?"
+
+
+class Commands:
+    """Runs `citewell …` against the server of the test."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def __call__(self, *arguments: object, status: int = 0) -> Result:
+        result = CliRunner().invoke(app, [*map(str, arguments), "--url", self._url])
+        assert result.exit_code == status, result.output
+        return result
+
+    def json(self, *arguments: object) -> Any:
+        return json.loads(self(*arguments, "--json").stdout)
+
+
+@pytest.fixture
+def citewell(url: str) -> Commands:
+    """On an empty server."""
+    return Commands(url)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two documents, and a hidden file that is none."""
+    folder = tmp_path / "docs"
+    (folder / "people").mkdir(parents=True)
+    (folder / "ships.txt").write_text(SHIPS)
+    (folder / "people" / "harbour.txt").write_text(HARBOUR)
+    (folder / ".hidden.txt").write_text("hidden")
+    return folder
+
+
+@pytest.fixture
+def stocked(citewell: Commands, folder: Path) -> Commands:
+    """On a server that holds the two documents."""
+    citewell("ingest", folder)
+    return citewell
+
+
+def test_ingest_counts_what_became_of_the_files(citewell: Commands, folder: Path) -> None:
+    """New ones, unchanged ones, and failures with their codes in a table; some success is success."""
+    first = citewell("ingest", folder, "--metadata", '{"year": 2025}', "--access", "staff", "--access", "crew")
+    assert first.stdout == "2 ingested, 0 unchanged, 0 failed\n"
+    assert first.stderr.splitlines()[-1] == "2 of 2 documents"
+    (folder / "empty.txt").write_text(" ")
+    again = citewell("ingest", folder)
+    assert again.stdout == "0 ingested, 2 unchanged, 1 failed\n"
+    assert again.stderr.splitlines()[-1].split("\t")[:2] == ["empty.txt", "empty_document"]
+    document = citewell.json("documents", "show", "people/harbour.txt")
+    assert (document["metadata"], document["access"]) == ({"year": 2025}, ["crew", "staff"])
+
+
+def test_ingest_ends_with_2_when_everything_failed(citewell: Commands, tmp_path: Path) -> None:
+    """The failures are in the JSON, too."""
+    (tmp_path / "empty.txt").write_text(" ")
+    result = citewell("ingest", tmp_path / "empty.txt", "--json", status=2)
+    told = json.loads(result.stdout)
+    assert [failure["error"]["code"] for failure in told["failures"]] == ["empty_document"]
+    assert told["jobs"][0]["state"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("ingest", "no-such-file"), "no-such-file does not exist (invalid_path)"),
+        (("ingest", ".", "--metadata", "[1]"), "--metadata must be a JSON object"),
+        (("search", "x", "--filter", "{"), "--filter is not JSON"),
+        (("search", "x", "--filter", '{"colour": 1}'), "colour"),
+        (("search", "x", "--collection", "none"), "collection 'none' does not exist"),
+        (("search", "x", "--top-k", "0"), "top-k"),
+        (("ask", "x" * 5000), "question_too_long"),
+        (("ask", "x", "--max-risk", "0.05"), "no_certificate"),
+        (("documents", "show", "nothing"), "document_not_found"),
+        (("jobs", "show", "nothing"), "job_not_found"),
+    ],
+)
+def test_wrong_input_ends_with_2_and_says_what_is_wrong(
+    citewell: Commands, arguments: tuple[str, ...], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On stderr, without a traceback; nothing on stdout."""
+    monkeypatch.chdir(tmp_path)
+    result = citewell(*arguments, status=2)
+    assert told in result.stderr
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+
+
+def test_ask_prints_the_answer_with_its_evidence(stocked: Commands) -> None:
+    """Marker, quote, document, version and offsets; streamed sentences read the same."""
+    answer = stocked.json("ask", QUESTION)
+    citation = answer["citations"][0]
+    told = stocked("ask", QUESTION).stdout
+    assert told.startswith(f"{answer['answer'][: citation['answer_end']]} {citation['marker']}")
+    assert f"{citation['marker']} ships (ships.txt, version 1, characters {citation['char_start']}-" in told
+    assert f"“{citation['quote']}”" in told
+    assert f"Confidence {answer['confidence']:.2f}" in told
+    streamed = stocked("ask", QUESTION, "--stream").stdout
+    assert streamed.replace("\n", " ") == told.replace("\n", " ")
+
+
+def test_a_refusal_is_a_result(stocked: Commands) -> None:
+    """Status 0, with the reason and how sure one would have to be."""
+    told = stocked("ask", "qwertz uiop").stdout
+    assert told.startswith("No answer: ")
+    assert "needed 0." in told
+
+
+def test_search_prints_passages_with_scores(stocked: Commands) -> None:
+    """And the JSON is the one of the HTTP interface."""
+    told = stocked("search", "ferry Aurora", "--mode", "lexical", "--top-k", "1", "--no-rerank").stdout
+    assert told.startswith("1. ships (ships.txt, version 1, characters 0-")
+    assert "lexical " in told
+    assert "vector " not in told
+    hits = stocked.json("search", "ferry", "--filter", '{"document_id": "ships.txt"}')["hits"]
+    assert {hit["document_id"] for hit in hits} == {"ships.txt"}
+    nothing = stocked("search", "qwertz", "--mode", "lexical")
+    assert (nothing.stdout, nothing.stderr) == ("", "No passage matches.\n")
+
+
+def test_documents_are_listed_shown_read_and_deleted(stocked: Commands) -> None:
+    """`list` may be left out; text is printed as it is."""
+    rows = [line.split("\t") for line in stocked("documents").stdout.splitlines()]
+    assert [(row[0], row[2]) for row in rows] == [("people/harbour.txt", "ready"), ("ships.txt", "ready")]
+    assert stocked("documents", "list", "--status", "failed").stdout == ""
+    assert [one["document_id"] for one in stocked.json("documents", "--limit", "1")] == ["people/harbour.txt"]
+    assert "sha256: " in stocked("documents", "show", "ships.txt").stdout
+    assert stocked("documents", "text", "ships.txt").stdout == SHIPS
+    assert "1 versions" in stocked("documents", "delete", "ships.txt").stdout
+    assert len(stocked.json("documents")) == 1
+
+
+def test_jobs_are_shown_and_an_ended_one_cannot_be_cancelled(citewell: Commands, folder: Path) -> None:
+    """State, counts, and the failed documents."""
+    (folder / "empty.txt").write_text(" ")
+    job_id = citewell.json("ingest", folder)["jobs"][0]["job_id"]
+    told = citewell("jobs", "show", job_id).stdout.splitlines()
+    assert told[0] == f"{job_id}: ingest, partial; 3 of 3 documents done, 1 failed"
+    assert told[1].startswith("empty.txt\tempty_document\t")
+    assert citewell.json("jobs", "show", job_id)["failures"][0]["document_id"] == "empty.txt"
+    assert "already ended" in citewell("jobs", "cancel", job_id, status=2).stderr
+
+
+def test_a_server_on_the_data_directory_is_found(url: str, settings: Settings, folder: Path) -> None:
+    """Without --url the owner of the directory answers."""
+    arguments = ["ingest", str(folder), "--data-dir", str(settings.data_dir)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert Commands(url).json("documents")
+
+
+def test_a_component_that_is_not_there_ends_with_3() -> None:
+    """Here the server."""
+    result = CliRunner().invoke(app, ["ask", "x", "--url", "http://127.0.0.1:9"])
+    assert result.exit_code == 3
+    assert "no citewell server answers at http://127.0.0.1:9" in result.stderr
+
+
+def test_a_folder_without_data_is_not_made_into_one(tmp_path: Path) -> None:
+    """Only `ingest`, `serve` and `keys create` begin a data directory."""
+    result = CliRunner().invoke(app, ["search", "x", "--data-dir", str(tmp_path / "new")])
+    assert result.exit_code == 2
+    assert "citewell ingest" in result.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_wrong_settings_are_all_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the name of their environment variable."""
+    monkeypatch.setenv("CITEWELL_PORT", "high")
+    monkeypatch.setenv("CITEWELL_ANSWER_THRESHOLD", "2")
+    result = CliRunner().invoke(app, ["doctor"])
+    assert result.exit_code == 2
+    assert "CITEWELL_PORT: " in result.stderr
+    assert "CITEWELL_ANSWER_THRESHOLD: " in result.stderr
+
+
+def test_keys_are_made_listed_and_revoked_in_the_data_directory(url: str, settings: Settings) -> None:
+    """A running server knows a new key at once, and wants one from then on."""
+
+    def keys(*arguments: str) -> Result:
+        result = CliRunner().invoke(app, ["keys", *arguments, "--data-dir", str(settings.data_dir)])
+        assert result.exit_code == 0, result.output
+        return result
+
+    secret = keys("create", "night run", "--scope", "read", "--scope", "write", "--tag", "staff").stdout.strip()
+    refused = CliRunner().invoke(app, ["documents", "--url", url])
+    assert (refused.exit_code, "--key" in refused.stderr) == (2, True)
+    assert CliRunner().invoke(app, ["documents", "--url", url, "--key", secret]).exit_code == 0
+    key_id, name, scopes, collections, tags, _, revoked = keys("list").stdout.rstrip("\n").split("\t")
+    assert (name, scopes, collections, tags, revoked) == ("night run", "read write", "all", "staff", "")
+    keys("revoke", key_id)
+    assert json.loads(keys("list", "--json").stdout)[0]["revoked_at"]
+    unknown = CliRunner().invoke(app, ["keys", "revoke", "key_0", "--data-dir", str(settings.data_dir)])
+    assert (unknown.exit_code, "key_not_found" in unknown.stderr) == (2, True)
