@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Select, select
 
 from ingest.catalogue import Catalogue, schema
 from ingest.chunking import contextual_text
-from ingest.errors import Unavailable
+from ingest.errors import CitewellError, Unavailable
 from ingest.generations import Generation, load_generation
 from ingest.index_log import IndexChange, changes_after, latest_seq
 from retrieve.analysis import analyse_document
@@ -159,7 +159,14 @@ class Indexes:
         Raises `Unavailable` when it cannot be loaded.
         """
         index = self._index(collection_pk, generation)
-        return index.snapshot or index.advance()
+        if index.snapshot is not None:
+            return index.snapshot
+        try:
+            return index.advance()
+        except CitewellError:
+            raise
+        except Exception as failure:
+            raise Unavailable(f"the index cannot be loaded: {failure}", code="index_unavailable") from failure
 
     def published(self, collection_pk: int) -> int:
         index = self._indexes.get(self._live.get(collection_pk, -1))

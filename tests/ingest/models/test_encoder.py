@@ -1,0 +1,113 @@
+"""The contract of every encoder: the fake that stands for it in other tests, and the packaged model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ingest.errors import Unavailable
+from ingest.models import Encoder, SentenceTransformerEncoder
+from ingest.models.profiles import profile_of
+from tests.fakes import HashingEncoder
+
+TEXTS = [
+    "The last ferry leaves at nine.",
+    "",
+    "最后一班渡轮于晚上九点离开港口。",
+    "a" * 3000,
+    "word " * 1000,
+    "naïve café 😀",
+]
+
+
+@pytest.fixture(scope="module", params=["fake", pytest.param("real", marks=pytest.mark.real_model)])
+def encoder(request: pytest.FixtureRequest) -> Encoder:
+    """The fake, and the packaged model."""
+    return HashingEncoder() if request.param == "fake" else SentenceTransformerEncoder("all-MiniLM-L6-v2")
+
+
+@pytest.mark.parametrize("kind", ["query", "document"])
+def test_vectors_are_unit_rows_of_float32(encoder: Encoder, kind: str) -> None:
+    """One row a text, whatever the text."""
+    vectors = encoder.encode(TEXTS, kind, fast=False)  # type: ignore[arg-type]
+    assert vectors.shape == (len(TEXTS), encoder.dimensions)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3)
+
+
+def test_fast_arithmetic_keeps_unit_length_and_direction(encoder: Encoder) -> None:
+    """Bulk embedding may be less exact, not different."""
+    fast, exact = (encoder.encode(TEXTS, "document", fast=fast) for fast in (True, False))
+    np.testing.assert_allclose(np.linalg.norm(fast, axis=1), 1, atol=1e-3)
+    assert (np.sum(fast * exact, axis=1) > 0.99).all()
+
+
+def test_a_text_has_one_vector(encoder: Encoder) -> None:
+    """The same alone, twice, and among others (but for rounding)."""
+    alone = encoder.encode(TEXTS[:1], "document", fast=False)
+    np.testing.assert_array_equal(alone, encoder.encode(TEXTS[:1], "document", fast=False))
+    np.testing.assert_allclose(alone[0], encoder.encode(TEXTS, "document", fast=False)[0], atol=1e-5)
+
+
+def test_like_texts_are_nearer(encoder: Encoder) -> None:
+    """What embedding is for."""
+    texts = [
+        "When does the last ferry leave?",
+        "The last ferry leaves at nine.",
+        "Crew rest rules were approved in May.",
+    ]
+    question, answer, other = encoder.encode(texts, "document", fast=False)
+    assert question @ answer > question @ other
+
+
+def test_token_spans_are_never_truncated(encoder: Encoder) -> None:
+    """A thousand words have a thousand tokens, and one token need not be longer than twelve letters a piece."""
+    assert [len(encoder.token_spans(["word " * count])[0]) for count in (0, 1, 1000)] == [0, 1, 1000]
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.text(st.sampled_from("ab cdé 港口，。1.\n😀"), max_size=60), max_size=4))
+def test_token_spans_cover_the_words_in_order(encoder: Encoder, texts: list[str]) -> None:
+    """Spans ascend, do not overlap, lie in the text, and touch every letter and digit."""
+    for text, spans in zip(texts, encoder.token_spans(texts), strict=True):
+        covered = [place for span in spans for place in range(span.start, span.end)]
+        assert covered == sorted(set(covered))
+        assert {place for place, character in enumerate(text) if character.isalnum()} <= set(covered)
+        assert all(0 <= span.start < span.end <= len(text) for span in spans)
+
+
+def test_identity_is_known(encoder: Encoder) -> None:
+    """A generation records name, revision and size of its embedder."""
+    assert encoder.name
+    assert encoder.revision
+    assert encoder.dimensions > 0
+
+
+@pytest.mark.real_model
+def test_the_packaged_model_is_what_its_profile_says() -> None:
+    """384 dimensions, English, an identity from its weights."""
+    encoder = SentenceTransformerEncoder("sentence-transformers/all-MiniLM-L6-v2")
+    assert (encoder.dimensions, encoder.languages, len(encoder.revision)) == (384, ("en",), 16)
+
+
+def test_a_model_that_is_not_there_is_unavailable(tmp_path: object) -> None:
+    """The error says what to give instead."""
+    with pytest.raises(Unavailable, match="give a path"):
+        SentenceTransformerEncoder(f"{tmp_path}/nothing")
+
+
+@pytest.mark.parametrize(
+    ("name", "languages", "known"),
+    [
+        ("all-MiniLM-L6-v2", "auto", ("en",)),
+        ("BAAI/bge-small-zh-v1.5", "auto", ("zh", "en")),
+        ("intfloat/multilingual-e5-small", "auto", None),
+        ("BAAI/bge-small-zh-v1.5", "any", None),
+        ("my-model", "en, de", ("en", "de")),
+    ],
+)
+def test_languages_of_models(name: str, languages: str, known: tuple[str, ...] | None) -> None:
+    """By name, unless the settings say otherwise; None is any language."""
+    assert profile_of(name, languages).languages == known
