@@ -54,13 +54,15 @@ def ingest(
 ) -> None:
     """Ingest documents and wait until they can be searched.
 
-    What is already there, byte for byte, is left as it is. The exit status is 2 if no document could be ingested.
+    A collection that does not exist is made. What is already there, byte for byte, is left as it is. The exit status
+    is 2 if no document could be ingested.
     """
     from api.client import find_files
 
     facts = options.json_object(metadata, "--metadata")
     files = find_files(paths)
     with connect(url, data_dir, key, create=True) as client, _progress() as progress:
+        _make_collection(client, collection)
         submissions = []
         for submission in client.upload_all(
             files, collection=collection, metadata=facts, access=access, password=password
@@ -74,6 +76,18 @@ def ingest(
         _report(submissions, jobs, failures)
     if all(job["state"] not in ("succeeded", "partial") for job in jobs):
         raise typer.Exit(WRONG_INPUT)
+
+
+def _make_collection(client: Client, name: str) -> None:
+    from api.client import ProblemError
+
+    try:
+        client.collection(name)
+    except ProblemError as problem:
+        if problem.code != "collection_not_found":
+            raise
+        client.put_collection(name)
+        typer.echo(f"collection {name} is new", err=True)
 
 
 def _wait(client: Client, job_ids: Sequence[str], progress: Progress) -> list[Job]:

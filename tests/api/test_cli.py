@@ -68,6 +68,12 @@ def test_ingest_counts_what_became_of_the_files(citewell: Commands, folder: Path
     assert (document["metadata"], document["access"]) == ({"year": 2025}, ["crew", "staff"])
 
 
+def test_ingest_makes_a_collection_that_is_not_there(citewell: Commands, folder: Path) -> None:
+    """A new user's first command on an own folder works; the second time there is nothing to make."""
+    assert "collection handbook is new" in citewell("ingest", folder, "--collection", "handbook").output
+    assert "is new" not in citewell("ingest", folder, "--collection", "handbook").output
+
+
 def test_ingest_ends_with_2_when_everything_failed(citewell: Commands, tmp_path: Path) -> None:
     """The failures are in the JSON, too."""
     (tmp_path / "empty.txt").write_text(" ")
