@@ -360,6 +360,7 @@ class SearchResponse(BaseModel):
 
     hits: list[HitResponse]
     index_generation: str
+    reranker: str | None = Field(description="Model that reranked the hits; null while that stage is off.")
     timings_ms: dict[str, float]
 
     @classmethod
@@ -367,6 +368,7 @@ class SearchResponse(BaseModel):
         return cls(
             hits=[HitResponse.of(hit) for hit in ranking.hits],
             index_generation=ranking.generation,
+            reranker=ranking.reranker,
             timings_ms=dict(ranking.timings_ms),
         )
 

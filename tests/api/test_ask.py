@@ -32,6 +32,7 @@ def test_search_gives_ranked_passages(filled: httpx.Client, mode: str) -> None:
     assert best["text"] == SHIPS[best["char_start"] : best["char_end"]]
     assert set(best["scores"]) == {"vector", "lexical", "fused", "rerank", "credibility"}
     assert found["index_generation"]
+    assert found["reranker"] is None
     assert "restrict" in found["timings_ms"]
 
 
