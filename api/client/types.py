@@ -130,6 +130,7 @@ class Hit(TypedDict):
 class SearchResult(TypedDict):
     hits: list[Hit]
     index_generation: str
+    reranker: str | None
     timings_ms: dict[str, float]
 
 
