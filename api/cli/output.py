@@ -45,7 +45,9 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, err
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*columns, box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in columns:
+        table.add_column(column, overflow="fold")  # an id that is cut short could not be used in the next command
     for row in cells:
         table.add_row(*map(Text, row))
     Console(stderr=err).print(table)
