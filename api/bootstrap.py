@@ -26,6 +26,7 @@ from ingest.errors import InvalidInput
 from ingest.generations import GenerationSpec
 from ingest.jobs import JobRunner, Jobs
 from ingest.models import CrossEncoderScorer, Encoder, ModelRuntime, SentenceTransformerEncoder
+from ingest.originals import remove_unneeded
 from ingest.owner import DataDirectory, Ownership
 from ingest.parsing import ParseLimits, ParserPool
 from ingest.pipeline import DocumentParser, IngestHandler
@@ -132,6 +133,7 @@ def open_service(
         stack.callback(catalogue.close)
         blobs = BlobStore(settings.data_dir / "blobs")
         blobs.discard_incoming()
+        remove_unneeded(catalogue, blobs)
         runtime = ModelRuntime(query_queue_max=settings.model_queue_max)
         stack.callback(runtime.close)
         encoders = Encoders(settings, load or load_encoder(settings))

@@ -22,6 +22,7 @@ _LOG = logging.getLogger(__name__)
 TERMINAL_STATES = frozenset({"succeeded", "partial", "failed", "cancelled"})
 _ATTEMPTS_MAX = 5
 _UNSTOPPABLE = frozenset({"purge"})
+_COUNTED_BY_DOCUMENTS = frozenset({"ingest"})
 _RETRY_S = 1.0
 
 
@@ -137,16 +138,16 @@ class Jobs:
             job = _load(connection, job_id)
             if job.state not in TERMINAL_STATES:
                 raise Conflict(f"job {job_id} has not ended: it is {job.state}", code="job_not_ended")
-            parts = schema.job_documents
-            has_documents = connection.execute(select(parts.c.pk).where(parts.c.job_pk == job.pk).limit(1)).first()
+            by_documents = job.kind in _COUNTED_BY_DOCUMENTS
             requeued = _requeue_documents(connection, job.pk)
-            if requeued == 0 and (has_documents or job.state == "succeeded"):
+            if requeued == 0 and (by_documents or job.state == "succeeded"):
                 raise Conflict(f"job {job_id} has nothing to retry", code="nothing_to_retry")
             fresh = {"error_code": None, "error_message": None, "attempts": 0, "cancel_requested": 0}
             connection.execute(
                 update(schema.jobs).where(schema.jobs.c.pk == job.pk).values(state="queued", updated_at=now(), **fresh)
             )
-            settle_job_counts(connection, job.pk)
+            if by_documents:
+                settle_job_counts(connection, job.pk)
 
         self._catalogue.write(change)
         return self.get(job_id)
@@ -225,12 +226,13 @@ def end_job(
 ) -> None:
     """Write the terminal state, unless there is one already. Documents of the job that had not ended, end with it."""
     jobs = schema.jobs
-    query = select(jobs.c.state).where(jobs.c.pk == job_pk)
-    if connection.execute(query).scalar() in (None, *TERMINAL_STATES):
+    job = connection.execute(select(jobs.c.kind, jobs.c.state).where(jobs.c.pk == job_pk)).one_or_none()
+    if job is None or job.state in TERMINAL_STATES:
         return
     if state in ("cancelled", "failed"):
         _settle_committed(connection, job_pk)
         _give_up_queued(connection, job_pk, state, code or state, message or f"its job was {state}")
+    if job.kind in _COUNTED_BY_DOCUMENTS:
         settle_job_counts(connection, job_pk)
     connection.execute(
         update(jobs)
@@ -240,16 +242,11 @@ def end_job(
 
 
 def settle_job_counts(connection: Connection, job_pk: int) -> None:
-    """Recount `total`, `done` and `failed` of a job from its documents (a corpus counts through its lines).
-
-    A job without documents keeps its counts.
-    """
+    """Recount `total`, `done` and `failed` of a job from its documents (a corpus counts through its lines)."""
     parts = schema.job_documents
     own = parts.c.job_pk == job_pk
     query = select(parts.c.state, func.count()).where(own).group_by(parts.c.state)
     counts: dict[str, int] = {row[0]: row[1] for row in connection.execute(query)}
-    if not counts:
-        return
     corpora = connection.execute(select(parts.c.state).where(own, schema.IS_CORPUS)).scalars().all()
     good_corpora = sum(state != "failed" for state in corpora)
     unended = sum(counts.get(state, 0) - corpora.count(state) for state in ("queued", "running"))
