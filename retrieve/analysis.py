@@ -7,6 +7,7 @@
 
 Nothing here knows of chunks, indexes or scores. What the terms are is part of an index generation: whoever
 changes the output for any text also changes `ANALYSER`, and every index built under the old name is rebuilt.
+There is no stop list; what that costs is measured in docs/decisions/0003-index-engines.md.
 """
 
 from __future__ import annotations

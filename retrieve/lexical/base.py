@@ -16,8 +16,9 @@ from retrieve.restriction import Restriction
 
 @dataclass(frozen=True, slots=True)
 class LexicalDocument:
-    """One chunk as the index sees it: int64 keys of the chunk and of its document version, and its terms in
-    order.
+    """One chunk as the index sees it: int64 keys of chunk and document version, and its terms in order.
+
+    Terms hold no white space; `retrieve.analysis` makes them so.
     """
 
     chunk: int

@@ -6,6 +6,8 @@ import math
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ingest.errors import Conflict
 from retrieve.lexical import LexicalDocument
@@ -27,6 +29,34 @@ def test_score_by_hand() -> None:
     expected = idf * 2 * (1.2 + 1) / (2 + 1.2 * (1 - 0.75 + 0.75 * 3 / 2))
     assert hits.scores.tolist() == pytest.approx([expected], abs=1e-4)
     index.close()
+
+
+words = st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=12)
+
+
+def bm25(texts: list[list[str]], query: list[str], row: int) -> float:
+    """The formula of the module, written again; lengths up to 40 terms are exact."""
+    score = 0.0
+    for term in query:
+        n = sum(term in text for text in texts)
+        frequency = texts[row].count(term)
+        average = sum(map(len, texts)) / len(texts)
+        idf = math.log(1 + (len(texts) - n + 0.5) / (n + 0.5))
+        norm = 1.2 * (1 - 0.75 + 0.75 * len(texts[row]) / average)
+        score += idf * frequency * (1.2 + 1) / (frequency + norm)
+    return score
+
+
+@settings(deadline=None)
+@given(st.lists(words, min_size=1, max_size=12), words)
+def test_scores_follow_the_formula(texts: list[list[str]], query: list[str]) -> None:
+    """Every score of every matching chunk, for queries with repeated and unknown terms."""
+    index = TantivyIndex()
+    index.add([LexicalDocument(row, row, tuple(text)) for row, text in enumerate(texts)])
+    hits = index.publish().search(query, top_k=99)
+    index.close()
+    expected = [bm25(texts, query, row) for row in hits.chunks.tolist()]
+    assert hits.scores.tolist() == pytest.approx(expected, abs=2e-4)
 
 
 def test_lengths_are_exact_up_to_forty_terms_and_rounded_down_beyond() -> None:
