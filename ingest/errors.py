@@ -12,7 +12,8 @@
     ├── DeadlineExceeded        the answer would come too late
     ├── Unavailable             a model or store cannot be used now
     ├── StorageFull             the disk has no room
-    └── ExtractionFailed        one document could not be read; its job goes on
+    ├── ExtractionFailed        one document could not be read; its job goes on
+    └── ProblemError            (api.client) a server refused a call; carries the status that it answered with
 
 `code` is stable and machine-readable; the message says what was expected, what came and what to do. Only `api` knows
 HTTP statuses and exit codes.
