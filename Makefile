@@ -9,7 +9,7 @@ DEVELOPED := $(VENV)/.developed-$(PLATFORM)
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: serve test lint types layers check clean
+.PHONY: serve test torture lint types layers check clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +29,9 @@ serve: $(INSTALLED) ## install, ingest the sample documents, serve API and web p
 test: $(DEVELOPED) ## install what the tests need, then run them
 	.ci/system-packages
 	$(BIN)/python -m pytest
+
+torture: $(DEVELOPED) ## kill the service sixty times, and check what is left
+	$(BIN)/python -m pytest tests/torture --kills 60 --timeout 3600
 
 lint: $(DEVELOPED)
 	$(BIN)/ruff check .

@@ -1,8 +1,9 @@
-"""A service that is going to be killed: run as `python -m tests.torture.child DATA_DIR SEED [POINT COUNT]`.
+"""Services that are going to be killed: `python -m tests.torture.child`, one life a line of standard input.
 
-It uploads, replaces and deletes documents at random until it dies: from outside by SIGKILL, or by its own hand at the
-COUNT-th time that it passes POINT. Points are wrapped around the service's parts here; the service knows nothing of
-them.
+A line is `[data_dir, seed, point, passages]`. Each life is a fork of this process, which has imported everything: it
+prints its process id, then `serving`, and uploads, replaces and deletes documents at random until it dies: from outside
+by SIGKILL, or by its own hand when it passes `point` so many times. Then its exit status is printed. Points are wrapped
+around the service's parts here; the service knows nothing of them.
 """
 
 from __future__ import annotations
@@ -19,17 +20,30 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import func, select
+
 from api.bootstrap import Service, open_service
 from api.settings import Settings
 from ingest.blobs import BlobStore
-from ingest.catalogue import Catalogue
+from ingest.catalogue import Catalogue, schema
 from ingest.errors import Conflict, NotFound, Unavailable
+from ingest.jobs import TERMINAL_STATES
+from ingest.language import detect_language
 from ingest.pipeline import IngestHandler
 from retrieve import Indexes
+from retrieve.analysis import analyse_query
 from tests.fakes import HashingEncoder
 from tests.ingest.support import TextParser, upload
 
-POINTS = ("before-commit", "after-commit", "blob-removed", "index-told", "index-published", "claimed")
+POINTS = {
+    "before-commit": 5,
+    "after-commit": 60,
+    "blob-removed": 4,
+    "index-told": 12,
+    "index-published": 8,
+    "claimed": 5,
+}
+"""Where the service may kill itself, and how many times at most it passes there before."""
 NAMES = [f"{number}.txt" for number in range(6)]
 WORDS = ["ferry", "harbour", "winter", "fare", "dog", "bicycle", "island", "captain", "timetable", "battery"]
 
@@ -44,18 +58,31 @@ def load(name: str, revision: str | None) -> HashingEncoder:
     return HashingEncoder(name, revision)
 
 
-def main(data_dir: Path, seed: int, point: str | None, count: int) -> None:
+def main() -> None:
+    """Lives, one after the other."""
+    analyse_query("渡轮 ferry")  # reads its dictionary once for all of them
+    detect_language("The last ferry leaves the harbour at nine.")
+    for line in sys.stdin:
+        data_dir, seed, point, passages = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            live(Path(data_dir), seed, point, passages)
+        print(f"died {os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}", flush=True)
+
+
+def live(data_dir: Path, seed: int, point: str | None, passages: int) -> None:
     """Work until killed."""
+    print(os.getpid(), flush=True)
     if point is not None:
-        arm(point, count)
+        arm(point, passages)
     with open_service(settings(data_dir), parser=TextParser(), load=load) as service:
         print("serving", flush=True)
         work(service, random.Random(seed))  # noqa: S311 - chance, not secrets
 
 
-def arm(point: str, count: int) -> None:
-    """Die at the `count`-th passage of the point."""
-    left, lock = [count], threading.Lock()
+def arm(point: str, passages: int) -> None:
+    """Die at the last of so many passages of the point."""
+    left, lock = [passages], threading.Lock()
 
     def pass_by() -> None:
         with lock:
@@ -119,7 +146,15 @@ def work(service: Service, chance: random.Random) -> None:
                 with contextlib.suppress(Conflict):
                     service.jobs.cancel(submission.job_id)
         service.runner.notify()
-        time.sleep(chance.random() / 50)
+        while open_jobs(service) > 3:
+            time.sleep(0.01)
+
+
+def open_jobs(service: Service) -> int:
+    """Jobs that have not ended."""
+    query = select(func.count()).where(schema.jobs.c.state.not_in(TERMINAL_STATES))
+    with service.catalogue.read() as connection:
+        return int(connection.execute(query).scalar_one())
 
 
 def text(chance: random.Random) -> str:
@@ -133,5 +168,4 @@ def text(chance: random.Random) -> str:
 
 
 if __name__ == "__main__":
-    folder, number, *where = sys.argv[1:]
-    main(Path(folder), int(number), where[0] if where else None, int(where[1]) if where else 0)
+    main()

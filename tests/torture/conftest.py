@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+_KILLS = 12
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """A few kills show most mistakes; many show the rare ones."""
-    parser.addoption("--kills", type=int, default=12, help="kills of the crash test")
+    parser.addoption("--kills", type=int, default=_KILLS, help="kills of the crash test")
 
 
 @pytest.fixture
 def kills(request: pytest.FixtureRequest) -> int:
-    """How often to kill."""
-    return int(request.config.getoption("--kills"))
+    """How often to kill; the option is only known where this folder is named on the command line."""
+    return int(request.config.getoption("kills", _KILLS))
