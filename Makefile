@@ -14,13 +14,15 @@ export TOKENIZERS_PARALLELISM ?= false
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
+# Without --no-compile pip compiles every module of every dependency, most of which are never imported.
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
+
 $(INSTALLED): pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0 -c constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(PLATFORM)]'
+	$(PIP_INSTALL) torch==2.13.0 -e '.[$(PLATFORM)]'
 	touch $@
 
 $(DEVELOPED): $(INSTALLED)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(PLATFORM),dev]'
+	$(PIP_INSTALL) -e '.[$(PLATFORM),dev]'
 	touch $@
 
 serve: $(INSTALLED) ## install, ingest the sample documents, serve API and web page

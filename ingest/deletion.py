@@ -77,7 +77,7 @@ class Deletion:
                     f"collection {collection.name!r} has no document {named}; nothing was deleted",
                     code="document_not_found",
                 )
-            return _tombstone(connection, collection, sorted(found), key_id, drop_collection=False)
+            return tombstone(connection, collection, sorted(found), key_id, drop_collection=False)
 
         return self._catalogue.write(change)
 
@@ -96,9 +96,14 @@ class Deletion:
             )
             keys = list(connection.execute(query).scalars())
             _cancel_jobs(connection, collection.pk)
+<<<<<<< HEAD
             receipt = _tombstone(connection, collection, keys, key_id, drop_collection=not keep)
             if not keep:
                 _free_name(connection, collection, receipt.receipt_id)
+=======
+            receipt = tombstone(connection, collection, keys, key_id, drop_collection=True)
+            _free_name(connection, collection, receipt.receipt_id)
+>>>>>>> coretests
             return receipt
 
         return self._catalogue.write(change)
@@ -220,7 +225,7 @@ def _live_documents(connection: Connection, collection: Collection, document_ids
     return found
 
 
-def _tombstone(
+def tombstone(
     connection: Connection,
     collection: Collection,
     keys: Sequence[int],
@@ -228,6 +233,7 @@ def _tombstone(
     *,
     drop_collection: bool,
 ) -> Receipt:
+    """Tombstone the documents with what was attached to them, and queue their purge."""
     moment, receipt_id = now(), new_id("rcpt")
     total = 0
     while keys:  # the documents, then what was attached to them, then what was attached to that

@@ -27,8 +27,8 @@ from ingest.errors import CitewellError, Gone, InvalidInput, NotFound, Unavailab
 from ingest.jobs import settle_job_counts
 from ingest.parsing.document import Page
 
-_ID_CHARS_MAX = 400
-_RESERVED_ENDINGS = ("/text", "/content")
+ID_CHARS_MAX = 400
+RESERVED_ENDINGS = ("/text", "/content")
 _ACCESS_TAG_CHARS_MAX = 100
 
 
@@ -120,14 +120,14 @@ class Original:
 
 def check_document_id(document_id: str) -> str:
     """Returns the id. Raises `InvalidInput` unless it has 1 to 400 characters, none of them control characters."""
-    if not 1 <= len(document_id) <= _ID_CHARS_MAX:
+    if not 1 <= len(document_id) <= ID_CHARS_MAX:
         raise InvalidInput(
-            f"a document id has 1 to {_ID_CHARS_MAX} characters, this one has {len(document_id)}",
+            f"a document id has 1 to {ID_CHARS_MAX} characters, this one has {len(document_id)}",
             code="invalid_document_id",
         )
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in document_id):
         raise InvalidInput("a document id has no control characters", code="invalid_document_id")
-    if document_id.endswith(_RESERVED_ENDINGS):
+    if document_id.endswith(RESERVED_ENDINGS):
         raise InvalidInput("a document id does not end in /text or /content", code="invalid_document_id")
     return document_id
 
@@ -426,7 +426,7 @@ def put_version(
         document_pk, newest = _create_document(connection, collection, upload), 0
     else:
         document_pk = document.pk
-        _apply_attributes(connection, document_pk, upload)
+        _apply_attributes(connection, collection, document, upload)
         newest = _newest_number(connection, document_pk)
         same = _same_version(connection, document_pk, upload, job_pk)
         if same is not None:
@@ -524,17 +524,27 @@ def _create_document(connection: Connection, collection: Collection, upload: Upl
     return int(pk[0])
 
 
-def _apply_attributes(connection: Connection, document_pk: int, upload: Upload) -> None:
-    if upload.metadata:
-        connection.execute(
-            update(schema.documents)
-            .where(schema.documents.c.pk == document_pk)
-            .values(metadata=dict(upload.metadata), updated_at=now())
-        )
+def _apply_attributes(connection: Connection, collection: Collection, document: Row[Any], upload: Upload) -> None:
+    """Metadata and tags as sent, also for what came attached: who may not read a mail, reads nothing of it."""
     access = check_access(upload.access)
-    if access is not None:
-        connection.execute(delete(schema.document_access).where(schema.document_access.c.document_pk == document_pk))
-        _store_access(connection, document_pk, access)
+    table = schema.documents
+    rows = [document]
+    while rows:
+        keys = [row.pk for row in rows]
+        if upload.metadata:
+            change = update(table).where(table.c.pk.in_(keys))
+            connection.execute(change.values(metadata=dict(upload.metadata), updated_at=now()))
+        if access is not None:
+            tags = schema.document_access
+            connection.execute(delete(tags).where(tags.c.document_pk.in_(keys)))
+            for key in keys:
+                _store_access(connection, key, access)
+        attached = select(table).where(
+            table.c.collection_pk == collection.pk,
+            table.c.parent_document_id.in_([row.document_id for row in rows]),
+            table.c.tombstoned_at.is_(None),
+        )
+        rows = list(connection.execute(attached))
 
 
 def _store_access(connection: Connection, document_pk: int, access: Sequence[str]) -> None:

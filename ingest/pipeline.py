@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Row, insert, select, update
 
+from ingest.attachments import StoredAttachment, record_attachments, store_attachments
 from ingest.blobs import Blob, BlobStore
 from ingest.catalogue import Catalogue, schema
 from ingest.chunking import Chunk, ChunkShape, chunk_document, contextual_text
@@ -85,6 +86,7 @@ class _Prepared:
     parsed: ParsedDocument | None = None
     chunks: Sequence[Chunk] = ()
     language: str | None = None
+    attachments: tuple[StoredAttachment, ...] = ()
     error: CitewellError | None = None
 
 
@@ -182,6 +184,9 @@ class IngestHandler:
                     group = self._next_group(ahead)
                     self._refill(executor, ahead, tasks, collection)
                     self._commit(job, collection, group, self._embed(collection, group))
+                    if not ahead:  # what was committed may have brought attachments, which are at the queue's end
+                        tasks = self._tasks(job)
+                        self._refill(executor, ahead, tasks, collection)
             finally:
                 executor.shutdown(wait=False, cancel_futures=True)
 
@@ -223,7 +228,8 @@ class IngestHandler:
         try:
             parsed = self._parse(task)
             chunks = chunk_document(parsed, self._encoder_for(spec), ChunkShape(spec.chunk_tokens, spec.overlap_tokens))
-            return _Prepared(task, parsed, chunks, detect_language(parsed.text))
+            attachments = store_attachments(self._blobs, parsed.attachments, max_bytes=self._settings.upload_max_bytes)
+            return _Prepared(task, parsed, chunks, detect_language(parsed.text), attachments)
         except ExtractionFailed as failure:
             return _Prepared(task, error=failure)
         except CitewellError:
@@ -267,9 +273,73 @@ class IngestHandler:
     def _commit(self, job: Job, collection: Collection, group: Sequence[_Prepared], vectors: FloatArray) -> None:
         published = self._progress.published(collection.pk)
         self._catalogue.write(
-            lambda connection: _commit_group(connection, job.pk, collection, group, vectors, published, self._settings)
+            lambda connection: self._commit_group(connection, job.pk, collection, group, vectors, published)
         )
         self._progress.notify(collection.pk)
+
+    def _commit_group(
+        self,
+        connection: Connection,
+        job_pk: int,
+        collection: Collection,
+        group: Sequence[_Prepared],
+        vectors: FloatArray,
+        published: int,
+    ) -> None:
+        offset = 0
+        states: list[str] = []
+        for prepared in group:
+            rows = vectors[offset : offset + len(prepared.chunks)]
+            offset += len(prepared.chunks)
+            states += self._commit_one(connection, job_pk, collection, prepared, rows)
+        ended = sum(state in ("failed", "succeeded", "unchanged") for state in states)
+        table = schema.jobs
+        connection.execute(
+            update(table)
+            .where(table.c.pk == job_pk)
+            .values(
+                stage="embedding",
+                total=table.c.total + len(states) - len(group),
+                done=table.c.done + ended + _settle_indexed(connection, job_pk, published),
+                failed=table.c.failed + states.count("failed"),
+                attempts=1,  # there was progress: only attempts without any count towards the limit
+                updated_at=now(),
+            )
+        )
+
+    def _commit_one(
+        self,
+        connection: Connection,
+        job_pk: int,
+        collection: Collection,
+        prepared: _Prepared,
+        vectors: FloatArray,
+    ) -> list[str]:
+        """Make one version live, or record its failure; returns the state of its part in the job, and of its
+        attachments'.
+
+        That is `running` while the index has yet to follow, and empty when the part was ended, or purged, meanwhile.
+        """
+        task, parts = prepared.task, schema.job_documents
+        this = parts.c.pk == task.job_document_pk
+        if connection.execute(select(parts.c.state).where(this)).scalar() != "queued":
+            return [""]
+        document = connection.execute(select(schema.documents).where(schema.documents.c.pk == task.document_pk)).one()
+        attached: list[str] = []
+        if prepared.parsed is None or document.tombstoned_at is not None:
+            error = prepared.error if prepared.error is not None and document.tombstoned_at is None else _deleted()
+            fail_version(connection, task.document_pk, task.version_pk, error)
+            values: dict[str, Any] = {"state": "failed", "error_code": error.code, "error_message": error.message}
+        elif _is_superseded(connection, document, task.version_pk):
+            retire = update(schema.versions).where(schema.versions.c.pk == task.version_pk)
+            connection.execute(retire.values(state="superseded", retired_at=now()))
+            values = {"state": "succeeded"}
+        else:
+            seq = _commit_version(connection, collection, document, prepared, vectors, self._settings)
+            values = {"state": "running", "stage": "indexing", "seq": seq}
+            attached = record_attachments(connection, collection, job_pk, document, prepared.attachments, self._blobs)
+        connection.execute(update(parts).where(this).values(**values))
+        return [str(values["state"]), *attached]
 
     def _await_index(self, job: Job, collection: Collection, context: JobContext) -> None:
         """Wait until searches see what this job committed, then call its documents ready."""
@@ -363,67 +433,6 @@ def _document_date(prepared: _Prepared) -> date | None:
         return date.fromisoformat(str(given)[:10])
     except ValueError:
         return prepared.parsed.document_date if prepared.parsed else None
-
-
-def _commit_group(
-    connection: Connection,
-    job_pk: int,
-    collection: Collection,
-    group: Sequence[_Prepared],
-    vectors: FloatArray,
-    published: int,
-    settings: IngestSettings,
-) -> None:
-    offset = 0
-    states = []
-    for prepared in group:
-        rows = vectors[offset : offset + len(prepared.chunks)]
-        offset += len(prepared.chunks)
-        states.append(_commit_one(connection, collection, prepared, rows, settings))
-    ended = states.count("failed") + states.count("succeeded") + _settle_indexed(connection, job_pk, published)
-    table = schema.jobs
-    connection.execute(
-        update(table)
-        .where(table.c.pk == job_pk)
-        .values(
-            stage="embedding",
-            done=table.c.done + ended,
-            failed=table.c.failed + states.count("failed"),
-            attempts=1,  # there was progress: only attempts without any count towards the limit
-            updated_at=now(),
-        )
-    )
-
-
-def _commit_one(
-    connection: Connection,
-    collection: Collection,
-    prepared: _Prepared,
-    vectors: FloatArray,
-    settings: IngestSettings,
-) -> str:
-    """Make one version live, or record its failure; returns the state of its part in the job.
-
-    That is `running` while the index has yet to follow, and empty when the part was ended, or purged, meanwhile.
-    """
-    task, parts = prepared.task, schema.job_documents
-    this = parts.c.pk == task.job_document_pk
-    if connection.execute(select(parts.c.state).where(this)).scalar() != "queued":
-        return ""
-    document = connection.execute(select(schema.documents).where(schema.documents.c.pk == task.document_pk)).one()
-    if prepared.parsed is None or document.tombstoned_at is not None:
-        error = prepared.error if prepared.error is not None and document.tombstoned_at is None else _deleted()
-        fail_version(connection, task.document_pk, task.version_pk, error)
-        values: dict[str, Any] = {"state": "failed", "error_code": error.code, "error_message": error.message}
-    elif _is_superseded(connection, document, task.version_pk):
-        retire = update(schema.versions).where(schema.versions.c.pk == task.version_pk)
-        connection.execute(retire.values(state="superseded", retired_at=now()))
-        values = {"state": "succeeded"}
-    else:
-        seq = _commit_version(connection, collection, document, prepared, vectors, settings)
-        values = {"state": "running", "stage": "indexing", "seq": seq}
-    connection.execute(update(parts).where(this).values(**values))
-    return str(values["state"])
 
 
 def _is_superseded(connection: Connection, document: Row[Any], version_pk: int) -> bool:

@@ -12,14 +12,16 @@ from ingest.deletion import Receipt
 from ingest.documents import Submission, Upload
 from ingest.errors import ExtractionFailed
 from ingest.jobs import TERMINAL_STATES, Job
-from ingest.parsing import ParsedDocument, SourceFile, detect_media_type
+from ingest.parsing import ParsedDocument, ParseLimits, SourceFile, detect_media_type
+from ingest.parsing.mail import EmlParser
+from ingest.parsing.media_types import EML
 from retrieve import Access, Hit, Query
 
 WAIT_S = 30.0
 
 
 class TextParser:
-    """A parser without processes: the file is the text; `BROKEN` at its beginning cannot be read."""
+    """A parser without processes: the file is the text, mails are mails; `BROKEN` at the beginning cannot be read."""
 
     def __init__(self) -> None:
         self.parsed: list[str] = []
@@ -28,6 +30,8 @@ class TextParser:
     def parse(self, source: SourceFile) -> ParsedDocument:
         self.before(source)
         self.parsed.append(source.filename)
+        if source.media_type == EML:
+            return EmlParser().parse(source, ParseLimits())
         text = source.path.read_text()
         if text.startswith("BROKEN"):
             raise ExtractionFailed(f"{source.filename} is broken")
