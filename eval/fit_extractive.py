@@ -41,7 +41,7 @@ from retrieve.vector.registry import open_vector_index
 _TOP_K = 8
 _CANDIDATES = 100
 _REMOVED_SHARE = 1 / 3
-_PASSAGES_MAX = 800
+_PASSAGES_MAX = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +242,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Fit the weights of the extractive assessor.")
     parser.add_argument("--data", type=Path, required=True, help="folder of the public sets")
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
-    parser.add_argument("--questions", type=int, default=600, help="questions a set and part")
+    parser.add_argument("--questions", type=int, default=150, help="questions a set and part")
     parser.add_argument("--seed", type=int, default=7)
     arguments = parser.parse_args()
     fitted = fit(arguments.data, questions=arguments.questions, seed=arguments.seed)

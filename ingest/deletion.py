@@ -96,14 +96,9 @@ class Deletion:
             )
             keys = list(connection.execute(query).scalars())
             _cancel_jobs(connection, collection.pk)
-<<<<<<< HEAD
-            receipt = _tombstone(connection, collection, keys, key_id, drop_collection=not keep)
+            receipt = tombstone(connection, collection, keys, key_id, drop_collection=not keep)
             if not keep:
                 _free_name(connection, collection, receipt.receipt_id)
-=======
-            receipt = tombstone(connection, collection, keys, key_id, drop_collection=True)
-            _free_name(connection, collection, receipt.receipt_id)
->>>>>>> coretests
             return receipt
 
         return self._catalogue.write(change)
