@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, select
 
 from ingest.catalogue import Catalogue, schema
 from ingest.credibility import Credibility
+from ingest.errors import Unavailable
 from ingest.generations import Generation, GenerationSpec
 from ingest.models import Encoder, ModelRuntime, Priority
 from retrieve.analysis import analyse_query
@@ -116,9 +117,12 @@ class Searcher:
         )
         pending = None
         if vector_used:
-            pending = self._vector_side.submit(
-                self._vector_candidates, query.text, encoder, snapshot, restriction, depth, timings
-            )
+            try:
+                pending = self._vector_side.submit(
+                    self._vector_candidates, query.text, encoder, snapshot, restriction, depth, timings
+                )
+            except RuntimeError as stopped:
+                raise Unavailable("the service is shutting down") from stopped
         lexical = Candidates.none()
         if query.mode != "vector":
             with _timed(timings, "lexical"):

@@ -231,7 +231,7 @@ def test_an_empty_corpus_succeeds_with_nothing(service: Service) -> None:
 
 def test_a_corpus_larger_than_a_batch_is_read_whole(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """In batches of two, with a remainder and without one."""
-    monkeypatch.setattr("ingest.pipeline._EXPAND_LINES", 2)
+    monkeypatch.setattr("ingest.expansion._EXPAND_LINES", 2)
     for number in (4, 5):
         job = ingest(service, {"all.jsonl": corpus(*(line(f"{number}-{n}", f"Text {n}.") for n in range(number)))})
         assert (job.state, job.done) == ("succeeded", number)

@@ -270,3 +270,11 @@ def test_a_reranker_that_cannot_be_loaded_is_unavailable(tmp_path: object) -> No
     """The error says what to give instead."""
     with pytest.raises(Unavailable, match="give a path"):
         CrossEncoderScorer(f"{tmp_path}/nothing")
+
+
+def test_a_closed_searcher_says_so(service: Service) -> None:
+    """A late request learns that the service is shutting down."""
+    ingest(service, {"a.txt": b"Ferries leave at nine."})
+    service.searcher.close()
+    with pytest.raises(Unavailable, match="shutting down"):
+        search(service, "ferries")

@@ -26,6 +26,7 @@ from api.bootstrap import Service, open_service
 from api.settings import Settings
 from ingest.blobs import BlobStore
 from ingest.catalogue import Catalogue, schema
+from ingest.commit import Committer
 from ingest.errors import Conflict, NotFound, Unavailable
 from ingest.jobs import TERMINAL_STATES
 from ingest.language import detect_language
@@ -92,7 +93,7 @@ def arm(point: str, passages: int) -> None:
 
     match point:
         case "before-commit":
-            wrap(IngestHandler, "_commit", before=pass_by)
+            wrap(Committer, "commit", before=pass_by)
         case "after-commit":
             wrap(Catalogue, "write", after=pass_by)
         case "blob-removed":
