@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -125,9 +126,9 @@ def work(service: Service, chance: random.Random) -> None:
     """One random deed after the other, without waiting for what was begun."""
     collection = service.collections.get("default")
     while True:
-        deed = chance.choice(["upload", "upload", "upload", "corpus", "delete", "cancel", "bad"])
+        deed = chance.choice(["upload", "upload", "upload", "mail", "corpus", "delete", "cancel", "bad"])
         if deed == "delete":
-            victims = chance.sample([*NAMES, *(f"line-{number}" for number in range(4))], 2)
+            victims = chance.sample([*NAMES, "m.eml", "m.eml/0.txt", *(f"line-{number}" for number in range(4))], 3)
             for document_id in victims:
                 with contextlib.suppress(NotFound):
                     service.deletion.delete_documents(collection, [document_id], key_id=None)
@@ -136,6 +137,8 @@ def work(service: Service, chance: random.Random) -> None:
             if deed == "corpus":
                 lines = [{"id": f"line-{number}", "text": text(chance)} for number in range(4)]
                 files = {"all.jsonl": "\n".join(json.dumps(line) for line in lines)}
+            if deed == "mail":
+                files["m.eml"] = mail(chance)
             if deed == "bad":
                 files["bad.txt"] = f"BROKEN {chance.random()}"
             uploads = [upload(service, name, content.encode()) for name, content in files.items()]
@@ -156,6 +159,16 @@ def open_jobs(service: Service) -> int:
     query = select(func.count()).where(schema.jobs.c.state.not_in(TERMINAL_STATES))
     with service.catalogue.read() as connection:
         return int(connection.execute(query).scalar_one())
+
+
+def mail(chance: random.Random) -> str:
+    """A mail with up to three attachments."""
+    message = EmailMessage()
+    message["Subject"] = "Minutes"
+    message.set_content(text(chance))
+    for name in chance.sample(NAMES[:3], chance.randint(0, 3)):
+        message.add_attachment(text(chance), filename=name)
+    return message.as_string()
 
 
 def text(chance: random.Random) -> str:
