@@ -95,7 +95,7 @@ def test_a_question_is_answered_with_the_quote_marked_in_its_text(browser: Brows
     browser.type("#question", "What is the harbour cat called?")
     browser.click("#ask-form button")
     browser.wait_for(lambda: browser.text("#answer .evidence mark"))
-    assert browser.wait_for(lambda: browser.text(".evidence .facts:not(.break)")).startswith("✓ Found word for word")
+    browser.wait_for(lambda: browser.text(".evidence .facts:not(.break)").startswith("✓ Found word for word"))
     assert browser.text("#answer .evidence mark") == "The harbour cat is called Mackerel."
     assert HOSTILE in browser.text("#answer .context")
     assert "ticket office" in browser.text("#answer .context")
