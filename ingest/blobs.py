@@ -29,8 +29,8 @@ class BlobStore:
     """Keeps originals below `folder`. Safe for concurrent writers: a blob appears whole, by rename, or not at all."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._incoming = folder / "incoming"
+        self._folder = folder.absolute()  # parser processes have another working directory
+        self._incoming = self._folder / "incoming"
         self._incoming.mkdir(parents=True, exist_ok=True)
 
     def put(self, stream: BinaryIO, *, max_bytes: int) -> Blob:

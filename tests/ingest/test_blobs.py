@@ -96,3 +96,12 @@ def test_remove_says_whether_the_blob_was_there(store: BlobStore) -> None:
     assert store.remove(HELLO)
     assert not store.remove(HELLO)
     assert HELLO not in store
+
+
+def test_paths_are_absolute_also_of_a_relative_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default data directory is relative; a parser process has another working directory."""
+    monkeypatch.chdir(tmp_path)
+    store = BlobStore(Path("data") / "blobs")
+    blob = store.put(BytesIO(b"text"), max_bytes=10)
+    monkeypatch.chdir("/")
+    assert store.path(blob.sha256).read_bytes() == b"text"
