@@ -102,6 +102,6 @@ def test_paths_are_absolute_also_of_a_relative_folder(tmp_path: Path, monkeypatc
     """The default data directory is relative; a parser process has another working directory."""
     monkeypatch.chdir(tmp_path)
     store = BlobStore(Path("data") / "blobs")
-    blob = store.put(BytesIO(b"text"), max_bytes=10)
+    blob = store.put(io.BytesIO(b"text"), max_bytes=10)
     monkeypatch.chdir("/")
     assert store.path(blob.sha256).read_bytes() == b"text"
