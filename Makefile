@@ -14,8 +14,7 @@ export TOKENIZERS_PARALLELISM ?= false
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-# Without --no-compile pip compiles every module of every dependency, most of which are never imported.
-PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
 $(INSTALLED): pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP_INSTALL) torch==2.13.0 -e '.[$(PLATFORM)]'

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import math
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -106,7 +107,7 @@ def fit(data: Path, *, questions: int, seed: int) -> dict[str, Any]:
         rows = pd.concat([_sentence_rows(train, encoder, runtime, questions, seed) for train, _ in sets])
         fitted[f"{prefix}sentence"] = ranker = _logistic(rows)
         judged = pd.concat([_confidence_rows(choose, encoder, runtime, ranker, questions, seed) for _, choose in sets])
-        fitted[f"{prefix}confidence"] = _logistic(judged)
+        fitted[f"{prefix}confidence"] = _at_even_odds(_logistic(judged))
     runtime.close()
     return fitted
 
@@ -120,6 +121,16 @@ def _logistic(rows: pd.DataFrame) -> dict[str, Any]:
         "intercept": round(float(model.intercept_[0]), 4),
         "fitted_on": {"rows": len(rows), "positive": int(labels.sum()), "auroc": round(float(auroc), 4)},
     }
+
+
+def _at_even_odds(model: dict[str, Any]) -> dict[str, Any]:
+    """The model for a mix in which half of the best sentences are right: the fitted mix is much harder than most.
+
+    Adds ln(wrong / right) to the intercept (prior correction; King and Zeng, Political Analysis 2001).
+    """
+    right = model["fitted_on"]["positive"]
+    wrong = model["fitted_on"]["rows"] - right
+    return {**model, "intercept": round(model["intercept"] + math.log(wrong / right), 4)}
 
 
 def _sentence_rows(part: _Part, encoder: Encoder, runtime: ModelRuntime, questions: int, seed: int) -> pd.DataFrame:
