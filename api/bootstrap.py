@@ -11,14 +11,21 @@ from dataclasses import dataclass, replace
 
 import eval.schema  # noqa: F401 - both declare tables on the catalogue's MetaData
 from api.settings import SHIPPED_DATA, Settings
+from generate.answer_cache import AnswerCache
 from generate.answerer import Answerer
 from generate.answers import Answers, redact_answers
 from generate.assessment import AssessmentWeights, SentenceAssessor
 from generate.citations import CitationChecker, TermSupport
+from generate.conflicts import ConflictFinder
+from generate.conversations import Conversations
 from generate.extractive import ExtractiveGenerator
+from generate.follow_ups import FollowUpRewriter
 from generate.policy import RefusalPolicy
+from generate.redaction import Redaction
+from generate.replay import Replayer
 from ingest.blobs import BlobStore
 from ingest.catalogue import Catalogue
+from ingest.clock import in_future
 from ingest.collections import Collection, Collections, CollectionSettings
 from ingest.deletion import Deletion, PurgeHandler
 from ingest.documents import Documents, Passwords
@@ -90,6 +97,8 @@ class Service:
     searcher: Searcher
     answers: Answers
     answerer: Answerer
+    conversations: Conversations
+    replayer: Replayer
 
     def put_collection(self, name: str, wanted: CollectionSettings) -> tuple[Collection, bool]:
         """Create or change a collection; what is left out is the service's default. Errors as `Collections.put`."""
@@ -174,14 +183,23 @@ def open_service(
                     blobs=blobs,
                     progress=indexes,
                     forget=indexes.drop,
-                    redactors=[lambda connection, keys: {"answers_redacted": redact_answers(connection, keys)}],
+                    redactors=[redact_answers],
                 ),
             },
             workers=_JOB_WORKERS,
             lease_s=settings.job_lease_s,
             owner=f"{socket.gethostname()}:{os.getpid()}",
         )
-        answers = Answers(catalogue)
+        redaction = Redaction(settings.redact_patterns)
+        answers = Answers(catalogue, redaction)
+        answers.forget_before(in_future(-settings.answers_retention_days * 86_400))
+        conversations = Conversations(
+            catalogue,
+            ttl_s=settings.conversation_ttl_s,
+            history_turns=settings.conversation_turns,
+            history_chars=settings.conversation_chars,
+        )
+        answerer = _answerer(settings, catalogue, searcher, runtime, encoders, answers, conversations)
         service = Service(
             settings=settings,
             ownership=ownership,
@@ -197,7 +215,9 @@ def open_service(
             indexes=indexes,
             searcher=searcher,
             answers=answers,
-            answerer=_answerer(settings, catalogue, searcher, runtime, encoders, answers),
+            answerer=answerer,
+            conversations=conversations,
+            replayer=Replayer(catalogue, answerer, redaction),
         )
         service.put_collection(DEFAULT_COLLECTION, CollectionSettings())
         runner.start()
@@ -212,6 +232,7 @@ def _answerer(
     runtime: ModelRuntime,
     encoders: Encoders,
     answers: Answers,
+    conversations: Conversations,
 ) -> Answerer:
     weights = AssessmentWeights.load(SHIPPED_DATA / "models" / "extractive.json")
     return Answerer(
@@ -223,7 +244,18 @@ def _answerer(
         answers=answers,
         retrieve_settings=settings,
         settings=settings,
+        rewriter=FollowUpRewriter(),
+        conversations=conversations,
+        conflicts=ConflictFinder(),
+        cache=_answer_cache(settings, catalogue),
     )
+
+
+def _answer_cache(settings: Settings, catalogue: Catalogue) -> AnswerCache | None:
+    wanted = settings.answer_cache == "on" or (settings.answer_cache == "auto" and settings.generator == "extractive")
+    if not wanted:
+        return None
+    return AnswerCache(catalogue, entries_max=settings.answer_cache_entries, ttl_s=settings.answer_cache_ttl_s)
 
 
 def _reranker(settings: Settings, runtime: ModelRuntime) -> Reranker | None:

@@ -9,7 +9,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from generate.answer import Answer, Citation, Refusal
 from generate.answers import StoredAnswer
+from generate.conversations import Turn
 from generate.feedback import Verdict
+from generate.replay import Replay, Stage
 from ingest.collections import Collection, CollectionSize
 from ingest.credibility import Credibility
 from ingest.deletion import Receipt
@@ -429,11 +431,17 @@ class RiskResponse(BaseModel):
 
 
 class ConflictResponse(BaseModel):
-    """A passage that contradicts the answer."""
+    """A passage that contradicts the answer; `outranked_by` is null where nothing decides between the two sides."""
 
     document_id: str
     version: int
     quote: str
+    title: str | None
+    char_start: int
+    char_end: int
+    document_date: str | None
+    credibility: Share | None
+    outranked_by: Literal["authority", "date"] | None
 
 
 class RefusalResponse(BaseModel):
@@ -524,6 +532,58 @@ def _answer_fields(answer: Answer) -> dict[str, Any]:
         "timings_ms": dict(answer.timings_ms),
         "created_at": answer.created_at,
     }
+
+
+class ReplayRequest(_Request):
+    """From which stage to give the answer again."""
+
+    start: Stage = Field("question", alias="from")
+
+
+class DifferenceResponse(BaseModel):
+    """A field that came out otherwise; not `counted`: a score within 0.02, or what explains the others."""
+
+    field: str
+    before: Any
+    after: Any
+    counted: bool
+
+
+class ReplayResponse(BaseModel):
+    """The answer as it comes out now; `same` when status, answer and citations are equal."""
+
+    answer: AnswerResponse
+    same: bool
+    differences: list[DifferenceResponse]
+
+    @classmethod
+    def of(cls, replay: Replay) -> ReplayResponse:
+        differences = [DifferenceResponse.model_validate(one, from_attributes=True) for one in replay.differences]
+        return cls(answer=AnswerResponse.of(replay.answer), same=replay.same, differences=differences)
+
+
+class TurnResponse(BaseModel):
+    """A question of a conversation; null is what a deletion of its evidence took."""
+
+    answer_id: str
+    collection: str
+    question: str | None
+    question_used: str | None
+    status: Literal["answered", "partial", "refused"]
+    answer: str | None
+    created_at: str
+
+
+class ConversationResponse(BaseModel):
+    """Turns, oldest first."""
+
+    conversation_id: str
+    turns: list[TurnResponse]
+
+    @classmethod
+    def of(cls, conversation_id: str, turns: Sequence[Turn]) -> ConversationResponse:
+        shown = [TurnResponse.model_validate(turn, from_attributes=True) for turn in turns]
+        return cls(conversation_id=conversation_id, turns=shown)
 
 
 class FeedbackRequest(_Request):

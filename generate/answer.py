@@ -15,12 +15,17 @@ RefusalReason = Literal["no_evidence", "low_confidence", "conflicting_evidence",
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A request to answer. `max_risk` asks for a certified bound on the share of wrong answers."""
+    """A request to answer. `max_risk` asks for a certified bound on the share of wrong answers.
+
+    `history` are the questions before this one, oldest first, where the caller keeps the conversation; with a
+    `conversation_id` the stored turns count instead.
+    """
 
     text: str
     top_k: int = 8
     filter: Mapping[str, Any] = field(default_factory=dict)
     conversation_id: str | None = None
+    history: tuple[str, ...] = ()
     template: str | None = None
     max_risk: float | None = None
     draft: bool = False
@@ -61,11 +66,21 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A passage that contradicts the answer."""
+    """A passage that contradicts the answer, or one side of a contradiction that nothing settles.
+
+    `quote` equals `text[char_start:char_end]` of the named version. `outranked_by` says why the other side was
+    believed; None where neither was.
+    """
 
     document_id: str
     version: int
     quote: str
+    title: str | None = None
+    char_start: int = 0
+    char_end: int = 0
+    document_date: str | None = None
+    credibility: float | None = None
+    outranked_by: Literal["authority", "date"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,61 +1,77 @@
-"""The one path from a question to an answer. HTTP, CLI, the OpenAI route and the evaluation all run `stream`; `ask`
-drains it.
+"""The one path from a question to an answer. HTTP, CLI, the OpenAI route, MCP and the evaluation all run `stream`;
+`ask` drains it; a replay enters it at a later stage.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 from generate.answer import (
     Answer,
     AnswerEvent,
-    AnswerSpan,
-    Citation,
     DoneEvent,
     DraftEvent,
     DroppedEvent,
+    GeneratorInfo,
     Question,
-    Refusal,
     RefusalReason,
     RetrievalEvent,
     SentenceEvent,
     Usage,
 )
-from generate.answers import Answers, as_json
+from generate.answer_cache import AnswerCache
+from generate.answers import Answers
 from generate.assessment import Assessment, Assessor
 from generate.citations import CheckedSentence, CitationChecker
-from generate.fingerprint import pipeline_fingerprint
+from generate.composition import Outcome, compose, trace_of
+from generate.conflicts import ConflictFinder, Findings
+from generate.conversations import Conversations
+from generate.fingerprint import pipeline_fingerprint, template_fingerprint
 from generate.generators import Draft, Evidence, Finished, Generator, Sentence
 from generate.policy import Decision, RefusalPolicy
-from generate.settings import GenerateSettings
-from ingest.clock import now
+from generate.settings import SECRETS, GenerateSettings
 from ingest.collections import Collection
-from ingest.documents import new_id
 from ingest.generations import Generation
-from retrieve import Access, Query, Ranking, RetrieveSettings, Searcher
+from retrieve import Access, Query, QueryRewriter, Ranking, RetrieveSettings, Searcher
 
-_NEAREST = 3
-_MESSAGES: Mapping[RefusalReason, str] = {
-    "no_evidence": "No passage of the collection matches the question.",
-    "low_confidence": "The passages found do not answer the question with enough confidence.",
-    "conflicting_evidence": "The passages found contradict each other, and nothing decides between them.",
-    "unsupported_answer": "No sentence of the drafted answer is supported by the passages found.",
-}
+Event = RetrievalEvent | DraftEvent | SentenceEvent | DroppedEvent
+ComputationEvent = Event | Outcome
+"""What a computation yields: events on the way, then exactly one `Outcome`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A question made to stand alone (`question_used`), and where and by whom it is asked."""
+
+    question: Question
+    question_used: str
+    collection: Collection
+    generation: Generation
+    access: Access
+
+    @property
+    def template(self) -> str | None:
+        """The instruction text of the collection's template that the question names."""
+        name = self.question.template
+        return None if name is None else self.collection.templates.get(name)
 
 
 @dataclass(slots=True)
-class _Progress:
-    """What has been gathered so far on the way to one answer."""
+class Progress:
+    """What has been gathered so far on the way to one outcome."""
 
-    begun: float = field(default_factory=time.perf_counter)
     timings_ms: dict[str, float] = field(default_factory=dict)
+    proposed: list[Sentence] = field(default_factory=list)
     sentences: list[CheckedSentence] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
+    record: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def length(self) -> int:
@@ -80,6 +96,10 @@ class Answerer:
         answers: Answers,
         retrieve_settings: RetrieveSettings,
         settings: GenerateSettings,
+        rewriter: QueryRewriter | None = None,
+        conversations: Conversations | None = None,
+        conflicts: ConflictFinder | None = None,
+        cache: AnswerCache | None = None,
     ) -> None:
         self._searcher = searcher
         self._assessor = assessor
@@ -89,16 +109,27 @@ class Answerer:
         self._answers = answers
         self._retrieve_settings = retrieve_settings
         self._settings = settings
+        self._rewriter = rewriter
+        self._conversations = conversations
+        self._conflicts = conflicts
+        self._cache = cache
 
-    def fingerprint(self, generation: Generation) -> str:
-        """The pipeline fingerprint of answers on this generation."""
+    def fingerprint(self, generation: Generation, template: str | None = None) -> str:
+        """The pipeline fingerprint of answers on this generation, with a collection's template where one is used."""
         return pipeline_fingerprint(
             generation.spec,
             retrieve=self._retrieve_settings,
             generate=self._settings,
             reranker=self._searcher.reranker_name,
-            generator=self._generator.info,
+            generator=self.generator_info(template),
         )
+
+    def generator_info(self, template: str | None = None) -> GeneratorInfo:
+        """What will write the answer; the prompt's name includes the template's fingerprint."""
+        info = self._generator.info
+        if template is None or info.prompt is None:
+            return info
+        return replace(info, prompt=f"{info.prompt}+{template_fingerprint(template)}")
 
     async def ask(
         self,
@@ -110,11 +141,11 @@ class Answerer:
         key_id: str | None,
     ) -> Answer:
         """The answer at the end of `stream`."""
-        async for event in self.stream(
-            question, collection=collection, generation=generation, access=access, key_id=key_id
-        ):
-            if isinstance(event, DoneEvent):
-                return event.answer
+        events = self.stream(question, collection=collection, generation=generation, access=access, key_id=key_id)
+        async with aclosing(cast(AsyncGenerator[AnswerEvent, None], events)):
+            async for event in events:
+                if isinstance(event, DoneEvent):
+                    return event.answer
         raise AssertionError("a stream ends with its answer or an error")
 
     async def stream(
@@ -132,69 +163,199 @@ class Answerer:
         The decision rests on this question's evidence only. Raises `InvalidInput`, `Conflict` (`no_certificate`),
         `DeadlineExceeded`, `Overloaded` and `Unavailable` as the stages do; then nothing is stored.
         """
-        progress = _Progress()
-        fingerprint = self.fingerprint(generation)
-        decision = await asyncio.to_thread(
-            self._policy.decide,
-            collection_pk=collection.pk,
-            fingerprint=fingerprint,
-            max_risk=question.max_risk,
-        )
-        ranking = await self._search(question, collection, generation, access, progress)
-        yield RetrievalEvent(ranking.hits)
         begun = time.perf_counter()
-        assessment = await asyncio.to_thread(self._assessor.assess, question.text, ranking.hits, generation.spec)
-        progress.lap("assess", begun)
-        reason = _refusal_before(ranking, assessment, decision)
-        if reason is None:
-            begun = time.perf_counter()
-            async for event in self._generate(question, ranking, assessment, progress):
-                yield event
-            progress.lap("generate", begun)
-            reason = None if progress.sentences else "unsupported_answer"
-        answer = self._compose(question, generation, fingerprint, decision, ranking, assessment, progress, reason)
-        trace = self._trace(question, generation, decision, ranking, assessment, progress)
+        timings: dict[str, float] = {}
+        used = await self._standalone(question, collection, key_id, timings)
+        task = Task(question, used, collection, generation, access)
+        outcome, cached = None, False
+        async with aclosing(self._computed(task)) as events:
+            async for event, from_cache in events:
+                if isinstance(event, Outcome):
+                    outcome, cached = event, from_cache
+                elif question.draft or not isinstance(event, DraftEvent):
+                    yield event
+        assert outcome is not None
+        if not cached:
+            timings |= outcome.timings_ms
+        timings["total"] = round((time.perf_counter() - begun) * 1000, 3)
+        answer = self.compose(task, outcome, timings)
+        trace = trace_of(
+            outcome,
+            question,
+            question_used=used,
+            generation=generation,
+            generator=answer.generator,
+            access_tags=None if access.tags is None else sorted(access.tags),
+            settings=self._settings_json(),
+            cached=cached,
+            timings_ms=timings,
+        )
         await asyncio.to_thread(
             self._answers.save,
             answer,
             trace,
             collection_pk=collection.pk,
             key_id=key_id,
-            document_pks=[hit.document_pk for hit in ranking.hits],
+            document_pks=[hit.document_pk for hit in outcome.ranking.hits],
         )
         yield DoneEvent(answer)
 
-    async def _search(
-        self,
-        question: Question,
-        collection: Collection,
-        generation: Generation,
-        access: Access,
-        progress: _Progress,
-    ) -> Ranking:
+    def compose(
+        self, task: Task, outcome: Outcome, timings_ms: Mapping[str, float], answer_id: str | None = None
+    ) -> Answer:
+        """The answer that an outcome of this task amounts to; nothing is stored."""
+        return compose(
+            outcome,
+            task.question,
+            question_used=task.question_used,
+            generation=task.generation,
+            fingerprint=self.fingerprint(task.generation, task.template),
+            generator=self.generator_info(task.template),
+            timings_ms=timings_ms,
+            answer_id=answer_id,
+        )
+
+    async def compute(self, task: Task) -> AsyncIterator[ComputationEvent]:
+        """From the question: search, then as `compute_from`."""
+        decision = await self._decide(task)
+        progress = Progress()
         begun = time.perf_counter()
-        query = Query(question.text, top_k=question.top_k, filter=question.filter)
+        query = Query(task.question_used, top_k=task.question.top_k, filter=task.question.filter)
         ranking = await asyncio.to_thread(
-            self._searcher.search, query, collection_pk=collection.pk, generation=generation, access=access
+            self._searcher.search,
+            query,
+            collection_pk=task.collection.pk,
+            generation=task.generation,
+            access=task.access,
         )
         progress.timings_ms.update(ranking.timings_ms)
         progress.lap("search", begun)
-        return ranking
+        yield RetrievalEvent(ranking.hits)
+        async with aclosing(self._answer_from(task, ranking, decision, progress)) as events:
+            async for event in events:
+                yield event
 
-    async def _generate(
-        self, question: Question, ranking: Ranking, assessment: Assessment, progress: _Progress
-    ) -> AsyncIterator[AnswerEvent]:
-        async for piece in self._generator.generate(Evidence(question.text, ranking.hits, assessment)):
-            match piece:
-                case Draft(text):
-                    if question.draft:
+    async def compute_from(self, task: Task, ranking: Ranking, decision: Decision) -> AsyncIterator[ComputationEvent]:
+        """From candidates: judge the evidence, generate, check."""
+        async with aclosing(self._answer_from(task, ranking, decision, Progress())) as events:
+            async for event in events:
+                yield event
+
+    async def check_again(self, proposed: Sequence[Sentence]) -> tuple[list[CheckedSentence], list[str]]:
+        """From what was generated: the sentences that stand, and those that do not."""
+        progress = Progress()
+        for sentence in proposed:
+            await self._checked(sentence, progress)
+        return progress.sentences, progress.dropped
+
+    async def _standalone(
+        self, question: Question, collection: Collection, key_id: str | None, timings_ms: dict[str, float]
+    ) -> str:
+        """The question in words that need no conversation; nothing but words is taken from the turns before."""
+        if self._rewriter is None or (question.conversation_id is None and not question.history):
+            return question.text
+        history: Sequence[str] = question.history
+        if question.conversation_id is not None and self._conversations is not None:
+            history = await asyncio.to_thread(
+                self._conversations.questions_before,
+                question.conversation_id,
+                collection_pk=collection.pk,
+                key_id=key_id,
+            )
+        if not history:
+            return question.text
+        begun = time.perf_counter()
+        used = await self._rewriter.rewrite(question.text, history)
+        timings_ms["rewrite"] = round((time.perf_counter() - begun) * 1000, 3)
+        return used
+
+    async def _computed(self, task: Task) -> AsyncGenerator[tuple[ComputationEvent, bool], None]:
+        """Events of the computation, each with whether it was remembered or shared instead of computed for this
+        question.
+        """
+        if self._cache is None or not task.question.cache:
+            async with aclosing(cast(AsyncGenerator[ComputationEvent, None], self.compute(task))) as events:
+                async for event in events:
+                    yield event, False
+            return
+        decision = await self._decide(task)
+        key = await asyncio.to_thread(self._cache_key, task, decision)
+        async with aclosing(self._cache.stream(key, lambda: self.compute(task))) as shared:
+            async for item in shared:
+                yield item
+
+    def _cache_key(self, task: Task, decision: Decision) -> tuple[object, ...]:
+        seq = self._searcher.snapshot_seq(collection_pk=task.collection.pk, generation=task.generation)
+        return (
+            task.collection.pk,
+            task.generation.generation,
+            self.fingerprint(task.generation, task.template),
+            seq,
+            task.access.tags,
+            task.question_used,
+            task.question.top_k,
+            json.dumps(task.question.filter, sort_keys=True),
+            decision,
+        )
+
+    async def _decide(self, task: Task) -> Decision:
+        return await asyncio.to_thread(
+            self._policy.decide,
+            collection_pk=task.collection.pk,
+            fingerprint=self.fingerprint(task.generation, task.template),
+            max_risk=task.question.max_risk,
+        )
+
+    async def _answer_from(
+        self, task: Task, ranking: Ranking, decision: Decision, progress: Progress
+    ) -> AsyncGenerator[ComputationEvent, None]:
+        begun = time.perf_counter()
+        assessment = await asyncio.to_thread(
+            self._assessor.assess, task.question_used, ranking.hits, task.generation.spec
+        )
+        progress.lap("assess", begun)
+        reason = _refusal_before(ranking, assessment, decision)
+        findings = Findings(assessment)
+        if reason is None and self._conflicts is not None:
+            begun = time.perf_counter()
+            findings = await asyncio.to_thread(self._conflicts.find, task.question_used, assessment)
+            progress.lap("conflicts", begun)
+            reason = None if findings.settled else "conflicting_evidence"
+        if reason is None:
+            begun = time.perf_counter()
+            evidence = Evidence(task.question_used, ranking.hits, findings.assessment, task.template)
+            async for event in self._generate(evidence, progress):
+                yield event
+            progress.lap("generate", begun)
+            reason = _refusal_after(progress)
+        yield Outcome(
+            ranking,
+            assessment,
+            decision,
+            reason,
+            findings.conflicts,
+            tuple(progress.proposed),
+            tuple(progress.sentences),
+            tuple(progress.dropped),
+            progress.usage,
+            progress.record,
+            progress.timings_ms,
+        )
+
+    async def _generate(self, evidence: Evidence, progress: Progress) -> AsyncIterator[Event]:
+        pieces = self._generator.generate(evidence)
+        async with aclosing(cast(AsyncGenerator[object, None], pieces)):
+            async for piece in pieces:
+                match piece:
+                    case Draft(text):
                         yield DraftEvent(text)
-                case Finished(usage):
-                    progress.usage = usage
-                case Sentence():
-                    yield await self._checked(piece, progress)
+                    case Finished(usage, record):
+                        progress.usage, progress.record = usage, record
+                    case Sentence():
+                        progress.proposed.append(piece)
+                        yield await self._checked(piece, progress)
 
-    async def _checked(self, sentence: Sentence, progress: _Progress) -> SentenceEvent | DroppedEvent:
+    async def _checked(self, sentence: Sentence, progress: Progress) -> SentenceEvent | DroppedEvent:
         start = progress.length
         marker = 1 + sum(len(one.citations) for one in progress.sentences)
         checked = await asyncio.to_thread(self._checker.check, sentence, answer_start=start, first_marker=marker)
@@ -204,81 +365,10 @@ class Answerer:
         progress.sentences.append(checked)
         return SentenceEvent(start, checked.text, checked.citations)
 
-    def _compose(
-        self,
-        question: Question,
-        generation: Generation,
-        fingerprint: str,
-        decision: Decision,
-        ranking: Ranking,
-        assessment: Assessment,
-        progress: _Progress,
-        reason: RefusalReason | None,
-    ) -> Answer:
-        refusal = None
-        if reason is not None:
-            refusal = Refusal(reason, _MESSAGES[reason], decision.threshold, ranking.hits[:_NEAREST])
-        progress.lap("total", progress.begun)
-        proposed = len(progress.sentences) + len(progress.dropped)
-        return Answer(
-            answer_id=new_id("ans"),
-            question=question.text,
-            question_used=question.text,
-            status="refused" if refusal else ("partial" if progress.dropped else "answered"),
-            text=None if refusal else " ".join(sentence.text for sentence in progress.sentences),
-            spans=() if refusal else _spans(progress.sentences),
-            confidence=round(assessment.confidence, 4),
-            risk=None if refusal else decision.risk,
-            citations=() if refusal else _citations(progress.sentences),
-            evidence_rate=None if refusal else len(progress.sentences) / proposed,
-            conflicts=(),
-            refusal=refusal,
-            conversation_id=question.conversation_id,
-            generation=generation.generation,
-            fingerprint=fingerprint,
-            generator=self._generator.info,
-            usage=progress.usage,
-            timings_ms=progress.timings_ms,
-            created_at=now(),
-        )
-
-    def _trace(
-        self,
-        question: Question,
-        generation: Generation,
-        decision: Decision,
-        ranking: Ranking,
-        assessment: Assessment,
-        progress: _Progress,
-    ) -> dict[str, Any]:
-        return {
-            "question": as_json(question),
-            "generation": {"generation": generation.generation, **as_json(generation.spec)},
-            "snapshot_seq": ranking.snapshot_seq,
-            "candidates": [as_json(hit) for hit in ranking.hits],
-            "vector_used": ranking.vector_used,
-            "decision": {
-                "threshold": decision.threshold,
-                "confidence": assessment.confidence,
-                "features": dict(assessment.features),
-            },
-            "models": {
-                "embedder": generation.spec.embedder,
-                "reranker": ranking.reranker,
-                "generator": as_json(self._generator.info),
-            },
-            "prompt": None,
-            "seeds": [],
-            "dropped": progress.dropped,
-            "settings": {**self._retrieve_settings_json(), **self._settings_json()},
-            "timings_ms": dict(progress.timings_ms),
-        }
-
-    def _retrieve_settings_json(self) -> dict[str, Any]:
-        return {name: getattr(self._retrieve_settings, name) for name in RetrieveSettings.model_fields}
-
     def _settings_json(self) -> dict[str, Any]:
-        return {name: getattr(self._settings, name) for name in GenerateSettings.model_fields}
+        retrieve = {name: getattr(self._retrieve_settings, name) for name in RetrieveSettings.model_fields}
+        generate = {n: getattr(self._settings, n) for n in GenerateSettings.model_fields if n not in SECRETS}
+        return {**retrieve, **generate}
 
 
 def _refusal_before(ranking: Ranking, assessment: Assessment, decision: Decision) -> RefusalReason | None:
@@ -288,9 +378,8 @@ def _refusal_before(ranking: Ranking, assessment: Assessment, decision: Decision
     return "low_confidence" if assessment.confidence < decision.threshold else None
 
 
-def _spans(sentences: Sequence[CheckedSentence]) -> tuple[AnswerSpan, ...]:
-    return tuple(span for sentence in sentences for span in sentence.spans)
-
-
-def _citations(sentences: Sequence[CheckedSentence]) -> tuple[Citation, ...]:
-    return tuple(citation for sentence in sentences for citation in sentence.citations)
+def _refusal_after(progress: Progress) -> RefusalReason | None:
+    """The policy's second decision: does anything stand that was said?"""
+    if progress.sentences:
+        return None
+    return "no_evidence" if progress.record.get("declined") else "unsupported_answer"

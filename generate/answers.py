@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from generate.answer import Answer
+from generate.redaction import Redaction
 from generate.schema import answer_documents, answers
-from ingest.catalogue import Catalogue
+from ingest.catalogue import Catalogue, schema
 from ingest.clock import now
 from ingest.errors import Gone, NotFound
 
@@ -35,8 +36,9 @@ class StoredAnswer:
 class Answers:
     """Stores answers and finds them again."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, redaction: Redaction | None = None) -> None:
         self._catalogue = catalogue
+        self._redaction = redaction or Redaction()
 
     def save(
         self,
@@ -47,8 +49,8 @@ class Answers:
         key_id: str | None,
         document_pks: Sequence[int],
     ) -> None:
-        """Keep the answer; `document_pks` are all documents whose text it or its trace contains."""
-        body = json.loads(_ANSWER.dump_json(answer))
+        """Keep the answer, masked; `document_pks` are all documents whose text it or its trace contains."""
+        body = self._redaction.json(json.loads(_ANSWER.dump_json(answer)))
         cited = {citation.document_pk for citation in answer.citations}
 
         def change(connection: Connection) -> None:
@@ -59,10 +61,10 @@ class Answers:
                     key_id=key_id,
                     conversation_id=answer.conversation_id,
                     status=answer.status,
-                    question=answer.question,
+                    question=body["question"],
                     fingerprint=answer.fingerprint,
                     body=body,
-                    trace=dict(trace),
+                    trace=self._redaction.json(dict(trace)),
                     created_at=answer.created_at,
                 )
             ).inserted_primary_key
@@ -82,20 +84,40 @@ class Answers:
         """
         with self._catalogue.read() as connection:
             row = connection.execute(select(answers).where(answers.c.answer_id == answer_id)).one_or_none()
+            deleted = row is not None and _rests_on_deleted(connection, row.pk)
         if row is None:
             raise NotFound(f"answer {answer_id[:80]!r} does not exist", code="answer_not_found")
-        if row.redacted_at is not None:
+        if row.redacted_at is not None or deleted:
             raise Gone("a document that this answer rests on was deleted, and the answer with it")
         return StoredAnswer(row.pk, _ANSWER.validate_python(row.body), row.trace, row.collection_pk, row.key_id)
 
+    def forget_before(self, moment: str) -> int:
+        """Delete the answers given before `moment` (as `ingest.clock.now` writes it); returns how many."""
+        old = delete(answers).where(answers.c.created_at < moment)
+        return self._catalogue.write(lambda connection: connection.execute(old).rowcount)
 
-def redact_answers(connection: Connection, document_pks: Sequence[int]) -> int:
-    """Empty every answer whose text or trace holds something of these documents; returns how many. For deletion."""
+
+def _rests_on_deleted(connection: Connection, answer_pk: int) -> bool:
+    """Whether one of its documents is tombstoned: what is deleted is gone at once, not only when it is purged."""
+    documents = schema.documents
+    query = (
+        select(documents.c.pk)
+        .join(answer_documents, answer_documents.c.document_pk == documents.c.pk)
+        .where(answer_documents.c.answer_pk == answer_pk, documents.c.tombstoned_at.is_not(None))
+    )
+    return connection.execute(query).first() is not None
+
+
+def redact_answers(connection: Connection, document_pks: Sequence[int]) -> Mapping[str, int]:
+    """Empty every answer whose text or trace holds something of these documents; returns how many, and how many of
+    them were turns of conversations. For deletion.
+    """
     touched = select(answer_documents.c.answer_pk).where(answer_documents.c.document_pk.in_(document_pks))
     open_ones = answers.c.pk.in_(touched) & answers.c.redacted_at.is_(None)
-    count = connection.execute(select(func.count()).select_from(answers).where(open_ones)).scalar_one()
+    counted = select(func.count(), func.count(answers.c.conversation_id)).select_from(answers).where(open_ones)
+    count, turns = connection.execute(counted).one()
     connection.execute(update(answers).where(open_ones).values(question=None, body=None, trace=None, redacted_at=now()))
-    return int(count)
+    return {"answers_redacted": int(count), "conversation_turns": int(turns)}
 
 
 def as_json(value: Any) -> Any:

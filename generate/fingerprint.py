@@ -31,3 +31,8 @@ def pipeline_fingerprint(
         "policy": [generate.answer_threshold, generate.ask_top_k],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def template_fingerprint(template: str) -> str:
+    """First 8 hex digits of the SHA-256 of a collection's own instruction text."""
+    return hashlib.sha256(template.encode()).hexdigest()[:8]

@@ -6,9 +6,9 @@ afterwards by the policy and the citation check, which are the same for every ge
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from generate.answer import AnswerSpan, GeneratorInfo, Usage
 from generate.assessment import Assessment, Quote
@@ -17,11 +17,17 @@ from retrieve import Hit
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A proposed sentence of the answer; `spans` mark the short answer(s) in it, offsets into `text`."""
+    """A proposed sentence of the answer; `spans` mark the short answer(s) in it, offsets into `text`.
+
+    It cites exact `quotes`, or whole `passages` of which the citation check finds the quote that supports it best.
+    `fault` says why the generator itself knows that the sentence cannot stand.
+    """
 
     text: str
-    quotes: tuple[Quote, ...]
+    quotes: tuple[Quote, ...] = ()
     spans: tuple[AnswerSpan, ...] = ()
+    passages: tuple[Hit, ...] = ()
+    fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +39,14 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The generator's last word, with its token counts."""
+    """The generator's last word: its token counts, and what is to be kept in the trace.
+
+    Of `record`, `prompt` (the text sent), `seeds` and `declined` (true when the model said that the passages hold no
+    answer) have a meaning to others.
+    """
 
     usage: Usage = field(default_factory=Usage)
+    record: Mapping[str, Any] = field(default_factory=dict)
 
 
 Piece = Draft | Sentence | Finished
@@ -43,11 +54,15 @@ Piece = Draft | Sentence | Finished
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a generator may use: the question, this turn's passages (best first), and what the assessor made of them."""
+    """What a generator may use: the question, this turn's passages (best first), and what the assessor made of them.
+
+    `template` is a collection's own instruction text, for generators that follow instructions.
+    """
 
     question: str
     hits: Sequence[Hit]
     assessment: Assessment
+    template: str | None = None
 
 
 class Generator(Protocol):

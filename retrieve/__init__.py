@@ -3,6 +3,7 @@
 from retrieve.analysis import ANALYSER
 from retrieve.query import Access, Hit, Mode, Query, Ranking, Scores
 from retrieve.rerank import CrossEncoderReranker, Reranker
+from retrieve.rewrite import QueryRewriter
 from retrieve.search import Searcher
 from retrieve.settings import RetrieveSettings
 from retrieve.snapshots import Indexes
@@ -15,6 +16,7 @@ __all__ = [
     "Indexes",
     "Mode",
     "Query",
+    "QueryRewriter",
     "Ranking",
     "Reranker",
     "RetrieveSettings",

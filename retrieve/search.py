@@ -56,6 +56,10 @@ class Searcher:
         """The model of the reranking stage; None while the stage is off."""
         return self._reranker.name if self._reranker else None
 
+    def snapshot_seq(self, *, collection_pk: int, generation: Generation) -> int:
+        """The change of the log up to which searches that begin now see the collection. Errors as `search`."""
+        return self._indexes.snapshot(collection_pk, generation).seq
+
     def search(self, query: Query, *, collection_pk: int, generation: Generation, access: Access) -> Ranking:
         """Hits by score, highest first, at most `query.top_k`; equal scores in order of ingestion.
 

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from api.routes import answers, ask, collections, documents, feedback, jobs, operations, receipts, search
+from api.routes import answers, ask, collections, conversations, documents, feedback, jobs, operations, receipts, search
 
 ROUTERS: tuple[APIRouter, ...] = (
     collections.router,
@@ -13,6 +13,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     ask.router,
     answers.router,
     feedback.router,
+    conversations.router,
     operations.router,
 )
 

@@ -250,3 +250,43 @@ class TestFull:
         deadline = time.monotonic() + 10
         while client.post(SEARCH, json={"query": "a"}).status_code != 200:
             assert time.monotonic() < deadline
+
+
+def test_a_follow_up_is_asked_in_full(filled: httpx.Client) -> None:
+    """The stored question lends its entity; the turns can be read, and deleted with their answers."""
+    first = filled.post(ASK, json={"question": QUESTION, "conversation_id": "c1"}).json()
+    second = filled.post(ASK, json={"question": "How long does it sail?", "conversation_id": "c1"}).json()
+    assert (second["question"], second["question_used"]) == ("How long does it sail?", "How long does Aurora sail?")
+    alone = filled.post(ASK, json={"question": "How long does Aurora sail?"}).json()
+    assert (second["status"], second["answer"]) == (alone["status"], alone["answer"])
+    turns = filled.get("/v1/conversations/c1").json()["turns"]
+    assert [turn["answer_id"] for turn in turns] == [first["answer_id"], second["answer_id"]]
+    assert [turn["answer"] for turn in turns] == [first["answer"], second["answer"]]
+    assert filled.delete("/v1/conversations/c1").status_code == 204
+    problem(filled.get("/v1/conversations/c1"), 404, "conversation_not_found")
+    problem(filled.delete("/v1/conversations/c1"), 404, "conversation_not_found")
+    problem(filled.get(f"/v1/answers/{first['answer_id']}"), 404, "answer_not_found")
+
+
+def test_an_answer_can_be_replayed(filled: httpx.Client) -> None:
+    """From each stage the same; gone after a deletion."""
+    answer = filled.post(ASK, json={"question": QUESTION}).json()
+    path = f"/v1/answers/{answer['answer_id']}/replay"
+    for start in ("question", "candidates", "generation"):
+        again = filled.post(path, json={"from": start}).json()
+        assert again["same"], again["differences"]
+        assert again["answer"]["answer"] == answer["answer"]
+    problem(filled.post(path, json={"from": "scratch"}), 422, "invalid_request")
+    filled.delete("/v1/collections/default/documents/ships.txt")
+    problem(filled.post(path, json={"from": "question"}), 410, "evidence_deleted")
+
+
+def test_a_deletion_counts_the_turns_it_empties(filled: httpx.Client) -> None:
+    """The turn stays, without its words."""
+    filled.post(ASK, json={"question": QUESTION, "conversation_id": "c1"})
+    receipt = filled.delete("/v1/collections/default/documents/ships.txt").json()
+    while receipt["state"] != "purged":
+        receipt = filled.get(f"/v1/receipts/{receipt['receipt_id']}").json()
+    assert (receipt["removed"]["answers_redacted"], receipt["removed"]["conversation_turns"]) == (1, 1)
+    [turn] = filled.get("/v1/conversations/c1").json()["turns"]
+    assert (turn["question"], turn["answer"]) == (None, None)
