@@ -40,7 +40,10 @@ SCOPE_OF = {
     ("POST", "/v1/collections/{name}/search"): "read",
     ("POST", "/v1/collections/{name}/ask"): "read",
     ("GET", "/v1/answers/{answer_id}"): "read",
+    ("POST", "/v1/answers/{answer_id}/replay"): "read",
     ("POST", "/v1/answers/{answer_id}/feedback"): "read",
+    ("GET", "/v1/conversations/{conversation_id}"): "read",
+    ("DELETE", "/v1/conversations/{conversation_id}"): "read",
     ("GET", "/metrics"): "read",
 }
 
