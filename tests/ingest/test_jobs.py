@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import insert, update
@@ -300,21 +301,22 @@ def test_a_terminal_state_is_final(catalogue: Catalogue, jobs: Jobs) -> None:
     assert jobs.get("a").state == "cancelled"
 
 
-def test_a_cancelled_job_leaves_nothing_waiting(
-    service: Service, parser: TextParser, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cancelled_job_leaves_nothing_waiting(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is committed stays, what was not reached fails; the same bytes can be sent again, and are ingested."""
     monkeypatch.setattr("ingest.pipeline._GROUP_DOCUMENTS", 1)
     collection = service.collections.get("default")
     started, release = threading.Event(), threading.Event()
+    embed = service.runtime.embed
 
-    def wait(source: object) -> None:
+    def embed_later(*arguments: Any, **named: Any) -> Any:
+        """The first document is past its last chance to be cancelled, the second before its first."""
         started.set()
-        release.wait(10)
+        assert release.wait(10)
+        return embed(*arguments, **named)
 
-    parser.before = wait
+    monkeypatch.setattr(service.runtime, "embed", embed_later)
     submission = submit(service, {"a.txt": b"A.", "b.txt": b"B."})
-    started.wait(10)
+    assert started.wait(10)
     service.jobs.cancel(submission.job_id)
     release.set()
     job = finished(service, submission.job_id)
