@@ -6,7 +6,7 @@ import pytest
 
 from api.bootstrap import Service
 from ingest.catalogue import schema
-from ingest.documents import DocumentRecord, check_access, check_document_id, check_metadata
+from ingest.documents import DocumentRecord, check_metadata
 from ingest.errors import ExtractionFailed, Gone, InvalidInput, NotFound, Unavailable
 from tests.ingest.support import TextParser, finished, ingest, search, submit, upload
 
@@ -14,34 +14,6 @@ from tests.ingest.support import TextParser, finished, ingest, search, submit, u
 def get(service: Service, document_id: str) -> DocumentRecord:
     """The document in the default collection."""
     return service.documents.get(service.collections.get("default"), document_id)
-
-
-@pytest.mark.parametrize("document_id", ["a", "a/b c.pdf", "报告.pdf", "x" * 400, "text", "contents", "a//b", " "])
-def test_good_document_ids(document_id: str) -> None:
-    """Any printable characters."""
-    assert check_document_id(document_id) == document_id
-
-
-@pytest.mark.parametrize("document_id", ["", "x" * 401, "a\nb", "a\x00", "\x7f", "\ud800", "a/text", "a/b/content"])
-def test_bad_document_ids(document_id: str) -> None:
-    """Too long, with control characters or half characters, or like one of the routes below a document."""
-    with pytest.raises(InvalidInput):
-        check_document_id(document_id)
-
-
-@pytest.mark.parametrize(
-    ("access", "tags"), [(None, None), ([], ()), (["b", "a", "b"], ("a", "b")), (["x" * 100], ("x" * 100,))]
-)
-def test_access_tags_are_sorted_and_distinct(access: list[str] | None, tags: tuple[str, ...] | None) -> None:
-    """None leaves the tags as they are; an empty list opens the document to all."""
-    assert check_access(access) == tags
-
-
-@pytest.mark.parametrize("tag", ["", " ", "x" * 101])
-def test_bad_access_tags(tag: str) -> None:
-    """Empty and overlong ones."""
-    with pytest.raises(InvalidInput):
-        check_access(["good", tag])
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800", {1, 2}, b"x", {"\udfff": 1}])

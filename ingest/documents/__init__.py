@@ -1,0 +1,47 @@
+"""Documents, their versions, and how both come into the catalogue."""
+
+from ingest.documents.checks import (
+    ID_CHARS_MAX,
+    RESERVED_ENDINGS,
+    check_access,
+    check_document_id,
+    check_metadata,
+    new_id,
+    visible,
+)
+from ingest.documents.documents import Documents
+from ingest.documents.model import (
+    DocumentRecord,
+    Original,
+    Submission,
+    SubmittedDocument,
+    Upload,
+    VersionText,
+)
+from ingest.documents.passwords import Passwords
+from ingest.documents.records import load_version_text
+from ingest.documents.submission import check_collection, outcome
+from ingest.documents.versions import fail_version, put_version
+
+__all__ = [
+    "ID_CHARS_MAX",
+    "RESERVED_ENDINGS",
+    "DocumentRecord",
+    "Documents",
+    "Original",
+    "Passwords",
+    "Submission",
+    "SubmittedDocument",
+    "Upload",
+    "VersionText",
+    "check_access",
+    "check_collection",
+    "check_document_id",
+    "check_metadata",
+    "fail_version",
+    "load_version_text",
+    "new_id",
+    "outcome",
+    "put_version",
+    "visible",
+]
