@@ -1,4 +1,4 @@
-"""Measures of answers: arithmetic only, no files and no service. Definitions: docs/evaluation.md."""
+"""Whether an answer says what it should: containment, exact match, token F1, nuggets."""
 
 from __future__ import annotations
 
@@ -14,22 +14,40 @@ _ANSWER_TOKENS_FACTOR = 4
 def contains_answer(answer: str, golds: Sequence[str]) -> bool:
     """Whether one of `golds` stands in `answer` at token boundaries, after normalisation; False without golds.
 
-    A gold that normalises to nothing (only punctuation) is contained in nothing.
+    A gold that normalises to nothing (only punctuation) is contained in nothing. Departs from RGB (Chen et al., AAAI
+    2024), which looks for substrings: there "cat" is in "category".
     """
     tokens = answer_tokens(answer)
     return any(_stands_in(answer_tokens(gold), tokens) for gold in golds)
 
 
+def answer_share(answer: str, golds: Sequence[str]) -> float | None:
+    """contained / golds, in [0, 1]: for golds that are all wanted. None (unscored) without golds.
+
+    Source: STR-EM of ALCE (Gao et al., EMNLP 2023), at token boundaries.
+    """
+    if not golds:
+        return None
+    return sum(contains_answer(answer, [gold]) for gold in golds) / len(golds)
+
+
 def is_correct_answer(answer: str, golds: Sequence[str]) -> bool:
-    """Contains a gold answer and is no longer than max(40, 4 x the longest gold) tokens."""
+    """Contains a gold answer and is no longer than max(40, 4 x the longest gold) tokens.
+
+    The limit keeps an answer that recites the passage from being right by length.
+    """
     longest = max((len(answer_tokens(gold)) for gold in golds), default=0)
     limit = max(_ANSWER_TOKENS_MIN, _ANSWER_TOKENS_FACTOR * longest)
     return contains_answer(answer, golds) and len(answer_tokens(answer)) <= limit
 
 
 def exact_match(answer: str, golds: Sequence[str]) -> float:
-    """1 if the normalised answer equals a normalised gold, else 0. Source: SQuAD."""
-    return float(any(answer_tokens(answer) == answer_tokens(gold) for gold in golds))
+    """1 if the normalised answer equals a normalised gold, else 0; without golds, 1 for an empty answer.
+
+    Source: SQuAD 2.0 (Rajpurkar et al., ACL 2018), extended to CJK by characters.
+    """
+    tokens = answer_tokens(answer)
+    return float(any(tokens == answer_tokens(gold) for gold in golds)) if golds else float(not tokens)
 
 
 def token_f1(answer: str, golds: Sequence[str]) -> float:
@@ -38,22 +56,17 @@ def token_f1(answer: str, golds: Sequence[str]) -> float:
     F1 = 2 P R / (P + R), P = shared / |answer|, R = shared / |gold|, shared = size of the multiset intersection.
     Source: SQuAD 2.0.
     """
-    return max(
-        (_f1(answer_tokens(answer), answer_tokens(gold)) for gold in golds), default=float(not answer_tokens(answer))
-    )
+    tokens = answer_tokens(answer)
+    return max((_f1(tokens, answer_tokens(gold)) for gold in golds), default=float(not tokens))
 
 
-def recall_at(ranked: Sequence[str], groups: Sequence[frozenset[str]], k: int) -> float | None:
-    """Share of the gold groups of which an item is among the first `k` ranked; None (unscored) without groups."""
-    if not groups:
-        return None
-    found = set(ranked[:k])
-    return sum(bool(group & found) for group in groups) / len(groups)
+def nugget_recall(support: Sequence[float], vital: Sequence[bool]) -> float | None:
+    """Mean support (1, 0.5 for partial, 0) of the vital nuggets, in [0, 1]; None without a vital one.
 
-
-def reciprocal_rank(ranked: Sequence[str], relevant: frozenset[str], k: int) -> float:
-    """1 / rank of the first relevant item among the first `k`, ranks from 1; 0 if there is none."""
-    return next((1 / rank for rank, item in enumerate(ranked[:k], start=1) if item in relevant), 0.0)
+    Source: nuggetizer (Pradeep et al., 2024), which returns 0 there instead.
+    """
+    kept = [value for value, counts in zip(support, vital, strict=True) if counts]
+    return sum(kept) / len(kept) if kept else None
 
 
 def _stands_in(needle: Sequence[str], haystack: Sequence[str]) -> bool:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import re
+import string
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.measures import contains_answer, exact_match, is_correct_answer, recall_at, reciprocal_rank, token_f1
+from eval.measures import (
+    answer_share,
+    contains_answer,
+    exact_match,
+    is_correct_answer,
+    nugget_recall,
+    token_f1,
+)
 from eval.normalise import answer_tokens
 
 
@@ -56,19 +67,32 @@ def test_f1_is_that_of_shared_tokens() -> None:
     assert exact_match("The 34 knots.", ["34 knots"]) == 1
 
 
-def test_recall_counts_groups_and_is_unscored_without_gold() -> None:
-    """One of two groups is hit within the first two."""
-    groups = [frozenset({"a", "b"}), frozenset({"c"})]
-    assert recall_at(["x", "b", "c"], groups, 2) == 0.5
-    assert recall_at(["x", "b", "c"], groups, 3) == 1
-    assert recall_at([], groups, 3) == 0
-    assert recall_at(["a"], [], 3) is None
+def test_wanted_golds_and_vital_nuggets_are_shares() -> None:
+    """One of two golds; support 1 and 0.5 of the two vital nuggets of three."""
+    assert answer_share("34 knots at noon", ["34 knots", "midnight"]) == 0.5
+    assert answer_share("anything", []) is None
+    assert nugget_recall([1, 0.5, 0], [True, True, False]) == 0.75
+    assert nugget_recall([1], [False]) is None
 
 
-def test_reciprocal_rank_is_that_of_the_first_relevant() -> None:
-    """Second place is 1/2; beyond k is 0."""
-    assert reciprocal_rank(["x", "a", "b"], frozenset({"a", "b"}), 10) == 0.5
-    assert reciprocal_rank(["x", "y", "a"], frozenset({"a"}), 2) == 0
+def _squad(text: str) -> list[str]:
+    """The official normalisation, for English without numbers: lower case, no ASCII punctuation, no articles."""
+    kept = "".join(sign for sign in text.lower() if sign not in string.punctuation)
+    return re.sub(r"\b(a|an|the)\b", " ", kept).split()
+
+
+_SAID = st.lists(st.sampled_from(["the", "a", "Cat", "sat", "mat,", "big.", "hat!", "An"]), max_size=8)
+_WANTED = st.lists(st.sampled_from(["the", "cat", "sat", "mat", "big"]), min_size=1, max_size=4)
+
+
+@given(_SAID.map(" ".join), _WANTED.map(" ".join))
+def test_exact_match_and_f1_are_those_of_squad(answer: str, gold: str) -> None:
+    """An independent implementation of the published arithmetic gives the same."""
+    said, wanted = _squad(answer), _squad(gold)
+    shared = sum((Counter(said) & Counter(wanted)).values())
+    expected = 2 * shared / (len(said) + len(wanted)) if said and wanted else float(said == wanted)
+    assert token_f1(answer, [gold]) == pytest.approx(expected)
+    assert exact_match(answer, [gold]) == (said == wanted)
 
 
 @given(st.text(max_size=60), st.lists(st.text(max_size=20), max_size=3))
