@@ -19,15 +19,20 @@ MEDIA_TYPE = "text/event-stream"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A named event; without a name it is a comment that keeps the connection open."""
+    """A named event; without a name it is a comment that keeps the connection open.
+
+    `id` is what a client that was cut off sends back as `Last-Event-ID`.
+    """
 
     name: str | None
     data: BaseModel | None
+    id: str | None = None
 
     def encode(self) -> bytes:
         if self.name is None or self.data is None:
             return b": still here\n\n"
-        return f"event: {self.name}\ndata: {self.data.model_dump_json()}\n\n".encode()
+        identity = f"id: {self.id}\n" if self.id is not None else ""
+        return f"{identity}event: {self.name}\ndata: {self.data.model_dump_json()}\n\n".encode()
 
 
 class EventStream(StreamingResponse):

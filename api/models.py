@@ -278,6 +278,14 @@ class ReceiptResponse(BaseModel):
 # Jobs
 
 
+class StageResponse(BaseModel):
+    """One stage of a job; a document that ended early has passed them all."""
+
+    stage: str
+    done: int
+    total: int
+
+
 class JobResponse(BaseModel):
     """A job; `done` of `total` documents have ended, `failed` of them without success."""
 
@@ -285,6 +293,7 @@ class JobResponse(BaseModel):
     kind: str
     state: JobState
     stage: str | None
+    stages: list[StageResponse] = Field(description="How many documents have passed each stage, in order.")
     done: int
     total: int
     failed: int
@@ -294,8 +303,10 @@ class JobResponse(BaseModel):
 
     @classmethod
     def of(cls, job: Job) -> JobResponse:
-        fields = {name: getattr(job, name) for name in cls.model_fields if name != "error"}
-        return cls.model_validate({**fields, "error": ErrorBody.of(job.error_code, job.error_message)})
+        fields = {name: getattr(job, name) for name in cls.model_fields if name not in ("error", "stages")}
+        stages = [StageResponse(stage=stage, done=done, total=job.total) for stage, done in job.progress.items()]
+        error = ErrorBody.of(job.error_code, job.error_message)
+        return cls.model_validate({**fields, "stages": stages, "error": error})
 
 
 class JobDocumentResponse(BaseModel):

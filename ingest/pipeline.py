@@ -8,6 +8,7 @@ all; the job, run again, goes on with the documents that have not ended.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -89,19 +90,21 @@ class IngestHandler:
         return self._outcome(job)
 
     def _process(self, job: Job, collection: Collection, context: JobContext) -> None:
+        passed = _StageCounts(job, context)
         with ThreadPoolExecutor(self._settings.parse_workers, thread_name_prefix="prepare") as executor:
             ahead: deque[tuple[Task, Future[Prepared]]] = deque()
             tasks = self._tasks(job)
             try:
-                self._refill(executor, ahead, tasks, collection)
+                self._refill(executor, ahead, tasks, collection, passed)
                 while ahead:
                     context.check()
                     group = self._next_group(ahead)
-                    self._refill(executor, ahead, tasks, collection)
+                    self._refill(executor, ahead, tasks, collection, passed)
                     self._commit(job, collection, group, self._embed(collection, group))
+                    passed.add("embedding", len(group))
                     if not ahead:  # what was committed may have brought attachments, which are at the queue's end
                         tasks = self._tasks(job)
-                        self._refill(executor, ahead, tasks, collection)
+                        self._refill(executor, ahead, tasks, collection, passed)
             finally:
                 executor.shutdown(wait=False, cancel_futures=True)
 
@@ -121,6 +124,7 @@ class IngestHandler:
         ahead: deque[tuple[Task, Future[Prepared]]],
         tasks: Iterator[Task],
         collection: Collection,
+        passed: _StageCounts,
     ) -> None:
         """Parse ahead, within a number of documents and of bytes: parsed texts wait in memory."""
         spec = collection.live_generation.spec
@@ -128,7 +132,7 @@ class IngestHandler:
             task = next(tasks, None)
             if task is None:
                 return
-            ahead.append((task, executor.submit(self._prepare, task, spec)))
+            ahead.append((task, executor.submit(self._prepare, task, spec, passed)))
 
     def _next_group(self, ahead: deque[tuple[Task, Future[Prepared]]]) -> list[Prepared]:
         """At least one document; more as far as they are ready, up to the size of a group."""
@@ -139,11 +143,13 @@ class IngestHandler:
             group.append(ahead.popleft()[1].result())
         return group
 
-    def _prepare(self, task: Task, spec: GenerationSpec) -> Prepared:
+    def _prepare(self, task: Task, spec: GenerationSpec, passed: _StageCounts) -> Prepared:
         try:
             parsed = self._parse(task)
+            passed.add("parsing", 1)
             chunks = chunk_document(parsed, self._encoder_for(spec), ChunkShape(spec.chunk_tokens, spec.overlap_tokens))
             attachments = store_attachments(self._blobs, parsed.attachments, max_bytes=self._settings.upload_max_bytes)
+            passed.add("chunking", 1)
             return Prepared(task, parsed, chunks, detect_language(parsed.text), attachments)
         except ExtractionFailed as failure:
             return Prepared(task, error=failure)
@@ -219,6 +225,21 @@ class IngestHandler:
                 select(schema.jobs.c.failed, schema.jobs.c.total).where(schema.jobs.c.pk == job.pk)
             ).one()
         return outcome(counts.failed, counts.total)
+
+
+class _StageCounts:
+    """How many documents of a job have passed each stage, those that had ended before counted in. Thread-safe."""
+
+    def __init__(self, job: Job, context: JobContext) -> None:
+        self._context = context
+        self._counts = dict.fromkeys(("parsing", "chunking", "embedding"), job.done)
+        self._lock = threading.Lock()
+
+    def add(self, stage: str, documents: int) -> None:
+        with self._lock:
+            self._counts[stage] += documents
+            count = self._counts[stage]
+        self._context.report_progress(stage, count)
 
 
 def _queued_tasks(connection: Connection, job_pk: int, *, after: int, limit: int) -> list[Task]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,15 +12,10 @@ from api.cli import options
 from api.cli.connection import connect
 from api.cli.errors import WRONG_INPUT
 from api.cli.output import one_line, print_json, print_table
+from api.cli.progress import progress_of_jobs, wait_for_jobs
 
 if TYPE_CHECKING:
     from api.client import Client, Job, JobDocument, Submission
-
-
-class Progress(Protocol):
-    """Told how many of the documents have ended."""
-
-    def __call__(self, done: int, total: int) -> None: ...
 
 
 def ingest(
@@ -61,14 +54,14 @@ def ingest(
 
     facts = options.json_object(metadata, "--metadata")
     files = find_files(paths)
-    with connect(url, data_dir, key, create=True) as client, _progress() as progress:
+    with connect(url, data_dir, key, create=True) as client, progress_of_jobs() as progress:
         _make_collection(client, collection)
         submissions = []
         for submission in client.upload_all(
             files, collection=collection, metadata=facts, access=access, password=password
         ):
             submissions.append(submission)
-        jobs = _wait(client, [submission["job_id"] for submission in submissions], progress)
+        jobs = wait_for_jobs(client, [submission["job_id"] for submission in submissions], progress)
         failures = [failure for job in jobs for failure in _failures(client, job)]
     if as_json:
         print_json({"submissions": submissions, "jobs": jobs, "failures": failures})
@@ -88,17 +81,6 @@ def _make_collection(client: Client, name: str) -> None:
             raise
         client.put_collection(name)
         typer.echo(f"collection {name} is new", err=True)
-
-
-def _wait(client: Client, job_ids: Sequence[str], progress: Progress) -> list[Job]:
-    """Every job once it has ended; the progress is that of all together."""
-    jobs = {job_id: client.job(job_id) for job_id in job_ids}
-
-    def tell(job: Job) -> None:
-        jobs[job["job_id"]] = job
-        progress(sum(job["done"] for job in jobs.values()), sum(job["total"] for job in jobs.values()))
-
-    return [client.wait_for_job(job_id, progress=tell) for job_id in job_ids]
 
 
 def _failures(client: Client, job: Job) -> list[JobDocument]:
@@ -122,28 +104,3 @@ def _report(submissions: Sequence[Submission], jobs: Sequence[Job], failures: Se
 def _reason(document: JobDocument) -> tuple[str, str]:
     error = document["error"]
     return (error["code"], error["message"]) if error else ("unknown", "")
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """A bar on a terminal; elsewhere a line whenever the count has changed."""
-    if not sys.stderr.isatty():
-        yield _Lines()
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = TextColumn("Ingesting"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-class _Lines:
-    def __init__(self) -> None:
-        self._last = (-1, -1)
-
-    def __call__(self, done: int, total: int) -> None:
-        if (done, total) != self._last:
-            self._last = (done, total)
-            typer.echo(f"{done} of {total} documents", err=True)

@@ -8,12 +8,14 @@ import typer
 
 from api.cli import options
 from api.cli.connection import connect
+from api.cli.errors import WRONG_INPUT
 from api.cli.output import one_line, print_json, print_table
+from api.cli.progress import progress_of_jobs, wait_for_jobs
 
 if TYPE_CHECKING:
     from api.client import Job, JobDocument
 
-app = typer.Typer(help="Show or cancel a job.", no_args_is_help=True)
+app = typer.Typer(help="Show, cancel or retry a job.", no_args_is_help=True)
 
 JobId = Annotated[str, typer.Argument(help="Its id, such as job_9f….", show_default=False)]
 
@@ -51,10 +53,32 @@ def cancel(
     print_json(job) if as_json else _print_job(job)
 
 
+@app.command()
+def retry(
+    job_id: JobId,
+    as_json: options.Json = False,
+    url: options.Url = None,
+    data_dir: options.DataDir = None,
+    key: options.Key = None,
+) -> None:
+    """Ingest the failed and cancelled documents of an ended job again, and wait for the end.
+
+    The exit status is 2 if none of the job's documents could be ingested.
+    """
+    with connect(url, data_dir, key) as client, progress_of_jobs() as progress:
+        client.retry_job(job_id)
+        (job,) = wait_for_jobs(client, [job_id], progress)
+    print_json(job) if as_json else _print_job(job)
+    if job["state"] not in ("succeeded", "partial"):
+        raise typer.Exit(WRONG_INPUT)
+
+
 def _print_job(job: Job) -> None:
     stage = f" ({job['stage']})" if job["stage"] and job["state"] == "running" else ""
     counts = f"{job['done']} of {job['total']} documents done, {job['failed']} failed"
     typer.echo(f"{job['job_id']}: {job['kind']}, {job['state']}{stage}; {counts}")
+    if job["state"] == "running":
+        typer.echo(", ".join(f"{one['stage']} {one['done']} of {one['total']}" for one in job["stages"]))
     if error := job["error"]:
         typer.echo(f"{one_line(error['message'])} ({error['code']})")
 

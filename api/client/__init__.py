@@ -18,6 +18,7 @@ from api.client.types import (
     Refusal,
     Scores,
     SearchResult,
+    StageProgress,
     Submission,
     SubmittedDocument,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "Refusal",
     "Scores",
     "SearchResult",
+    "StageProgress",
     "StreamEvent",
     "Submission",
     "SubmittedDocument",

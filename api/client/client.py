@@ -193,6 +193,16 @@ class Client:
     def cancel_job(self, job_id: str) -> Job:
         return cast(Job, self._json("POST", f"/v1/jobs/{_segment(job_id)}/cancel"))
 
+    def retry_job(self, job_id: str) -> Job:
+        """Queue an ended job again, with its failed and cancelled documents; those are left that changed meanwhile."""
+        return cast(Job, self._json("POST", f"/v1/jobs/{_segment(job_id)}/retry"))
+
+    def job_events(self, job_id: str, *, last_event_id: str | None = None) -> Iterator[StreamEvent]:
+        """`progress` at every change after `last_event_id`, at the end `done` with the job as it ended."""
+        headers = {} if last_event_id is None else {"Last-Event-ID": last_event_id}
+        with self._open("GET", f"/v1/jobs/{_segment(job_id)}/events", headers=headers) as response:
+            yield from read_events(response.iter_lines())
+
     def wait_for_job(
         self,
         job_id: str,

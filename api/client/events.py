@@ -14,11 +14,12 @@ class StreamEvent:
 
     name: str
     data: dict[str, Any]
+    id: str | None = None
 
 
 def read_events(lines: Iterable[str]) -> Iterator[StreamEvent]:
-    """Events in order; comments, ids and events without data are passed over."""
-    name, data = "message", list[str]()
+    """Events in order, each with the last id before its end; comments and events without data are passed over."""
+    name, data, identity = "message", list[str](), None
     for line in lines:
         field, _, value = line.partition(":")
         value = value.removeprefix(" ")
@@ -26,7 +27,9 @@ def read_events(lines: Iterable[str]) -> Iterator[StreamEvent]:
             name = value
         elif field == "data":
             data.append(value)
+        elif field == "id":
+            identity = value
         elif not line:
             if data:
-                yield StreamEvent(name, json.loads("\n".join(data)))
+                yield StreamEvent(name, json.loads("\n".join(data)), identity)
             name, data = "message", []

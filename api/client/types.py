@@ -85,11 +85,18 @@ class Receipt(TypedDict):
     removed: dict[str, int]
 
 
+class StageProgress(TypedDict):
+    stage: str
+    done: int
+    total: int
+
+
 class Job(TypedDict):
     job_id: str
     kind: str
     state: Literal["queued", "running", "succeeded", "partial", "failed", "cancelled"]
     stage: str | None
+    stages: list[StageProgress]
     done: int
     total: int
     failed: int

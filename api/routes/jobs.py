@@ -6,8 +6,9 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import StreamingResponse
 
 from api.auth import Caller, Reader, Writer
@@ -22,6 +23,12 @@ from ingest.jobs import TERMINAL_STATES, Job
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"], route_class=StrictRoute, responses=PROBLEM)
 
+LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", description="Id of the last event that was seen.")]
+
+_EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {MEDIA_TYPE: {}}},
+    204: {"description": "The end was seen already."},
+}
 _POLL_S = 0.25
 _KEEP_ALIVE_S = 15.0
 
@@ -32,11 +39,19 @@ def get_job(job_id: str, caller: Reader, service: ServiceDep) -> JobResponse:
     return JobResponse.of(_job(service, job_id, caller))
 
 
-@router.get("/events", response_class=StreamingResponse, responses={200: {"content": {MEDIA_TYPE: {}}}})
-async def get_events(job_id: str, request: Request, caller: Reader, service: ServiceDep) -> EventStream:
-    """Events `progress` at every change, then `done` with the job as it ended."""
+@router.get("/events", response_class=StreamingResponse, responses=_EVENTS)
+async def get_events(
+    job_id: str, request: Request, caller: Reader, service: ServiceDep, last_event_id: LastEventId = None
+) -> Response:
+    """Events `progress` at every change, then `done` with the job as it ended.
+
+    A client that was cut off sends the id of the last event it saw, and is told what came after; when that was the
+    end, the answer is 204, on which browsers stop asking.
+    """
     first = await asyncio.to_thread(_job, service, job_id, caller)
-    return EventStream(_events(service, first), request, AsyncExitStack())
+    if first.state in TERMINAL_STATES and first.updated_at == last_event_id:
+        return Response(status_code=204)
+    return EventStream(_events(service, first, last_event_id), request, AsyncExitStack())
 
 
 @router.get("/documents")
@@ -60,6 +75,14 @@ def cancel_job(job_id: str, caller: Writer, service: ServiceDep) -> JobResponse:
     return JobResponse.of(service.jobs.cancel(_job(service, job_id, caller).job_id))
 
 
+@router.post("/retry", status_code=202)
+def retry_job(job_id: str, caller: Writer, service: ServiceDep) -> JobResponse:
+    """Queue an ended job again, with its failed and cancelled documents; passwords have to be sent anew."""
+    job = service.jobs.retry(_job(service, job_id, caller).job_id)
+    service.runner.notify()
+    return JobResponse.of(job)
+
+
 def _job(service: Service, job_id: str, caller: Caller) -> Job:
     """The job, if it is on a collection of the caller's; a key with access tags sees its own jobs only."""
     job = service.jobs.get(job_id)
@@ -70,16 +93,16 @@ def _job(service: Service, job_id: str, caller: Caller) -> Job:
     return job
 
 
-async def _events(service: Service, job: Job) -> AsyncIterator[Event]:
-    told, told_at = None, time.monotonic()
+async def _events(service: Service, job: Job, seen: str | None) -> AsyncIterator[Event]:
+    """A job's state is known by the time of its change, which is the id of the event."""
+    told_at = time.monotonic()
     while job.state not in TERMINAL_STATES:
-        state = JobResponse.of(job)
-        if state != told:
-            told, told_at = state, time.monotonic()
-            yield Event("progress", state)
+        if job.updated_at != seen:
+            seen, told_at = job.updated_at, time.monotonic()
+            yield Event("progress", JobResponse.of(job), seen)
         elif time.monotonic() - told_at > _KEEP_ALIVE_S:
             told_at = time.monotonic()
             yield Event(None, None)
         await asyncio.sleep(_POLL_S)
         job = await asyncio.to_thread(service.jobs.get, job.job_id)
-    yield Event("done", JobResponse.of(job))
+    yield Event("done", JobResponse.of(job), job.updated_at)

@@ -97,6 +97,7 @@ documents = Table(
     Column("updated_at", Time, nullable=False),
     Column("tombstoned_at", Time),
     Column("receipt_id", String(64)),
+    Column("origin", String(400)),
     sqlite_autoincrement=True,
 )
 Index(
@@ -118,6 +119,7 @@ Index(
 Index("ix_documents_receipt_id", documents.c.receipt_id)
 Index("ix_documents_parent", documents.c.collection_pk, documents.c.parent_document_id)
 Index("ix_documents_collection_pk", documents.c.collection_pk)
+Index("ix_documents_origin", documents.c.collection_pk, documents.c.origin)
 Index("ix_documents_status", documents.c.collection_pk, documents.c.status)
 
 document_access = Table(
@@ -208,6 +210,7 @@ jobs = Table(
     Column("key_id", String(64)),
     Column("state", String(16), nullable=False, index=True),
     Column("stage", String(32)),
+    Column("stages", JSON),
     Column("done", Integer, nullable=False),
     Column("total", Integer, nullable=False),
     Column("failed", Integer, nullable=False),

@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+INGEST_STAGES = ("parsing", "chunking", "embedding", "indexing")
 TERMINAL_STATES = frozenset({"succeeded", "partial", "failed", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as callers see it. `done` of `total` documents have ended, `failed` of them without success."""
+    """A job as callers see it. `done` of `total` documents have ended, `failed` of them without success.
+
+    `stages` says how many documents have passed each stage; None where a kind of job reports none.
+    """
 
     pk: int
     job_id: str
@@ -20,6 +24,7 @@ class Job:
     key_id: str | None
     state: str
     stage: str | None
+    stages: Mapping[str, int] | None
     done: int
     total: int
     failed: int
@@ -28,6 +33,13 @@ class Job:
     payload: Mapping[str, Any]
     created_at: str
     updated_at: str
+
+    @property
+    def progress(self) -> Mapping[str, int]:
+        """Documents past each stage, in the order of the stages; one that has ended counts as past them all."""
+        reported = self.stages or {}
+        stages = INGEST_STAGES if self.kind == "ingest" else tuple(reported)
+        return {stage: min(self.total, max(self.done, reported.get(stage, 0))) for stage in stages}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +67,10 @@ class JobContext(Protocol):
         ...
 
     def report_stage(self, stage: str) -> None: ...
+
+    def report_progress(self, stage: str, done: int) -> None:
+        """So many documents of the job have passed the stage; written about once a second. Thread-safe."""
+        ...
 
 
 class JobHandler(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select, update
@@ -153,6 +153,12 @@ class Jobs:
 
     def report_stage(self, job_pk: int, stage: str) -> None:
         statement = update(schema.jobs).where(schema.jobs.c.pk == job_pk).values(stage=stage, updated_at=now())
+        self._catalogue.write(lambda connection: connection.execute(statement))
+
+    def report_progress(self, job_pk: int, stages: Mapping[str, int]) -> None:
+        """How many documents have passed each stage."""
+        statement = update(schema.jobs).where(schema.jobs.c.pk == job_pk)
+        statement = statement.values(stages=dict(stages), updated_at=now())
         self._catalogue.write(lambda connection: connection.execute(statement))
 
     def end(self, job_pk: int, state: str, code: str | None = None, message: str | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping
 
 from ingest.errors import CitewellError
@@ -12,6 +13,7 @@ from ingest.jobs.queue import Jobs
 
 _LOG = logging.getLogger(__name__)
 _RETRY_S = 1.0
+_REPORT_S = 1.0
 
 
 class JobRunner:
@@ -94,12 +96,15 @@ class JobRunner:
 
 
 class _Context:
-    """Keeps the lease alive while the handler works."""
+    """Keeps the lease alive while the handler works, and passes on what it reports."""
 
     def __init__(self, jobs: Jobs, job: Job, lease_s: float, stopping: threading.Event) -> None:
         self._jobs, self._job, self._lease_s = jobs, job, lease_s
         self._stopping = stopping
         self._ended = threading.Event()
+        self._reporting = threading.Lock()
+        self._stages: dict[str, int] = {}
+        self._reported_at = time.monotonic()
         self._beat = threading.Thread(target=self._beat_on, name=f"heartbeat-{job.job_id}", daemon=True)
 
     def check(self) -> None:
@@ -108,6 +113,15 @@ class _Context:
 
     def report_stage(self, stage: str) -> None:
         self._jobs.report_stage(self._job.pk, stage)
+
+    def report_progress(self, stage: str, done: int) -> None:
+        with self._reporting:
+            self._stages[stage] = max(done, self._stages.get(stage, 0))
+            if time.monotonic() - self._reported_at < _REPORT_S:
+                return
+            self._reported_at = time.monotonic()
+            stages = dict(self._stages)
+        self._jobs.report_progress(self._job.pk, stages)
 
     def __enter__(self) -> _Context:
         self._beat.start()

@@ -37,6 +37,7 @@ SCOPE_OF = {
     ("GET", "/v1/jobs/{job_id}/events"): "read",
     ("GET", "/v1/jobs/{job_id}/documents"): "read",
     ("POST", "/v1/jobs/{job_id}/cancel"): "write",
+    ("POST", "/v1/jobs/{job_id}/retry"): "write",
     ("POST", "/v1/collections/{name}/search"): "read",
     ("POST", "/v1/collections/{name}/ask"): "read",
     ("GET", "/v1/answers/{answer_id}"): "read",

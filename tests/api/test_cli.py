@@ -164,6 +164,15 @@ def test_jobs_are_shown_and_an_ended_one_cannot_be_cancelled(citewell: Commands,
     assert "already ended" in citewell("jobs", "cancel", job_id, status=2).stderr
 
 
+def test_failed_documents_of_a_job_are_retried(citewell: Commands, folder: Path) -> None:
+    """What cannot be read fails again, and the command with it when there is nothing else."""
+    (folder / "empty.txt").write_text(" ")
+    job_id = citewell.json("ingest", folder)["jobs"][0]["job_id"]
+    told = citewell("jobs", "retry", job_id)
+    assert "partial; 3 of 3 documents done, 1 failed" in told.stdout
+    assert told.stderr.splitlines()[-1] == "3 of 3 documents"
+
+
 def test_a_server_on_the_data_directory_is_found(url: str, settings: Settings, folder: Path) -> None:
     """Without --url the owner of the directory answers."""
     arguments = ["ingest", str(folder), "--data-dir", str(settings.data_dir)]

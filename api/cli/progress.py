@@ -1,0 +1,72 @@
+"""Shows how far jobs have come: a bar for each stage on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+import typer
+
+if TYPE_CHECKING:
+    from api.client import Client, Job
+
+_STAGES = ("parsing", "chunking", "embedding", "indexing")
+
+
+class Progress(Protocol):
+    """Told what has become of the jobs, again and again."""
+
+    def __call__(self, jobs: Collection[Job]) -> None: ...
+
+
+@contextmanager
+def progress_of_jobs() -> Iterator[Progress]:
+    """On a terminal bars that vanish at the end; elsewhere a line whenever more documents have ended."""
+    if not sys.stderr.isatty():
+        yield _Lines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        yield _Bars(bars)
+
+
+def wait_for_jobs(client: Client, job_ids: Sequence[str], progress: Progress) -> list[Job]:
+    """Every job once it has ended; the progress is that of all together."""
+    jobs = {job_id: client.job(job_id) for job_id in job_ids}
+
+    def tell(job: Job) -> None:
+        jobs[job["job_id"]] = job
+        progress(jobs.values())
+
+    return [client.wait_for_job(job_id, progress=tell) for job_id in job_ids]
+
+
+class _Bars:
+    def __init__(self, bars: Any) -> None:
+        self._bars = bars
+        self._tasks = {stage: bars.add_task(stage.capitalize(), total=None) for stage in _STAGES}
+
+    def __call__(self, jobs: Collection[Job]) -> None:
+        total = sum(job["total"] for job in jobs)
+        done = dict.fromkeys(_STAGES, 0)
+        for job in jobs:
+            for passed in job["stages"]:
+                done[passed["stage"]] = done.get(passed["stage"], 0) + passed["done"]
+        for stage, task in self._tasks.items():
+            self._bars.update(task, completed=done[stage], total=total)
+
+
+class _Lines:
+    def __init__(self) -> None:
+        self._last = (-1, -1)
+
+    def __call__(self, jobs: Collection[Job]) -> None:
+        counts = sum(job["done"] for job in jobs), sum(job["total"] for job in jobs)
+        if counts != self._last:
+            self._last = counts
+            typer.echo(f"{counts[0]} of {counts[1]} documents", err=True)
