@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ingest.models import FloatArray, TextKind
+from ingest.models import FloatArray, Pair, Reading, SpanScore, TextKind
 from ingest.sentences import Span
 
 _WORD = re.compile(r"[\u4e00-\u9fff]|\w+|[^\w\s]")
@@ -34,3 +34,30 @@ class HashingEncoder:
 
     def token_spans(self, texts: Sequence[str]) -> list[list[Span]]:
         return [[Span(*match.span()) for match in _WORD.finditer(text)] for text in texts]
+
+
+class OverlapReader:
+    """Reads by shared words: the word after the last one shared with the question is the answer, if any is shared."""
+
+    def __init__(self, name: str = "overlap", languages: tuple[str, ...] | None = None, max_tokens: int = 64) -> None:
+        self.name = name
+        self.revision = "1"
+        self.languages = languages
+        self.max_tokens = max_tokens
+
+    def read(self, pairs: Sequence[Pair]) -> Sequence[Reading]:
+        return [self._reading(question, passage) for question, passage in pairs]
+
+    def score(self, pairs: Sequence[Pair]) -> FloatArray:
+        relevance = np.array([reading.relevance for reading in self.read(pairs)], dtype=np.float32)
+        return 1 / (1 + np.exp(-relevance))
+
+    def _reading(self, question: str, passage: str) -> Reading:
+        asked = set(_WORD.findall(question.lower()))
+        words = list(_WORD.finditer(passage))
+        shared = [place for place, word in enumerate(words) if word[0].lower() in asked]
+        share = len({words[place][0].lower() for place in shared}) / max(len(asked), 1)
+        answers = [words[place + 1] for place in reversed(shared) if place + 1 < len(words)] or words[:1]
+        places = dict.fromkeys(answer.span() for answer in answers)
+        spans = [SpanScore(start, end, 8 * share - 4 - rank) for rank, (start, end) in enumerate(places)]
+        return Reading(8 * share - 4, 4 - 8 * share, tuple(spans[:5]))

@@ -2,6 +2,7 @@
 
 from ingest.models.cross_encoder import CrossEncoderScorer, Pair, PairScorer
 from ingest.models.encoder import Encoder, FloatArray, SentenceTransformerEncoder, TextKind
+from ingest.models.reading import PassageReader, Reading, SpanScore
 from ingest.models.runtime import ModelRuntime, Priority
 
 __all__ = [
@@ -11,7 +12,10 @@ __all__ = [
     "ModelRuntime",
     "Pair",
     "PairScorer",
+    "PassageReader",
     "Priority",
+    "Reading",
     "SentenceTransformerEncoder",
+    "SpanScore",
     "TextKind",
 ]

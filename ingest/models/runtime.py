@@ -22,6 +22,7 @@ import numpy as np
 from ingest.errors import CitewellError, DeadlineExceeded, Overloaded, Unavailable
 from ingest.models.cross_encoder import Pair, PairScorer
 from ingest.models.encoder import Encoder, FloatArray, TextKind
+from ingest.models.reading import PassageReader, Reading
 
 _LOG = logging.getLogger(__name__)
 _QUERY_BATCH_MAX = 64
@@ -61,7 +62,7 @@ class _Lane:
 
     priority: Priority
     operation: str
-    run: Callable[[Sequence[Any]], FloatArray]
+    run: Callable[[Sequence[Any]], Sequence[Any] | FloatArray]
     items: deque[_Item] = field(default_factory=deque)
 
 
@@ -117,11 +118,22 @@ class ModelRuntime:
         """float32 array of shape (n_pairs,), in the order of `pairs`. Raises as `embed` does."""
         if not pairs:
             return np.empty(0, dtype=np.float32)
-        costs = [(len(query) + len(passage)) // 4 + 3 for query, passage in pairs]
         return np.array(
-            self._run(priority, f"score:{scorer.name}", scorer.score, pairs, costs, timeout_s),
+            self._run(priority, f"score:{scorer.name}", scorer.score, pairs, _pair_costs(pairs), timeout_s),
             dtype=np.float32,
         )
+
+    def read(
+        self,
+        reader: PassageReader,
+        pairs: Sequence[Pair],
+        *,
+        priority: Priority = Priority.QUERY,
+        timeout_s: float | None = None,
+    ) -> list[Reading]:
+        """One reading a pair (question, passage), in the order of `pairs`. Raises as `embed` does."""
+        operation = f"read:{reader.name}:{reader.revision}"
+        return self._run(priority, operation, reader.read, pairs, _pair_costs(pairs), timeout_s) if pairs else []
 
     def ping(self) -> None:
         """Raise `Unavailable` unless the worker lives."""
@@ -138,7 +150,7 @@ class ModelRuntime:
         self,
         priority: Priority,
         operation: str,
-        run: Callable[[Sequence[Any]], FloatArray],
+        run: Callable[[Sequence[Any]], Sequence[Any] | FloatArray],
         contents: Sequence[Any],
         costs: Sequence[int],
         timeout_s: float | None,
@@ -162,7 +174,7 @@ class ModelRuntime:
         self,
         priority: Priority,
         operation: str,
-        run: Callable[[Sequence[Any]], FloatArray],
+        run: Callable[[Sequence[Any]], Sequence[Any] | FloatArray],
         items: list[_Item],
     ) -> None:
         with self._wake:
@@ -243,3 +255,7 @@ class ModelRuntime:
         for lane in self._lanes.values():
             self._fail(list(lane.items), stopped)
         self._lanes.clear()
+
+
+def _pair_costs(pairs: Sequence[Pair]) -> list[int]:
+    return [(len(query) + len(passage)) // 4 + 3 for query, passage in pairs]

@@ -12,7 +12,7 @@ import pytest
 
 from ingest.errors import DeadlineExceeded, Overloaded, Unavailable
 from ingest.models import FloatArray, ModelRuntime, Pair, Priority, TextKind
-from tests.fakes import HashingEncoder
+from tests.fakes import HashingEncoder, OverlapReader
 from tests.ingest.support import wait_for
 
 
@@ -216,6 +216,14 @@ def test_pairs_are_scored_in_their_order(runtime: ModelRuntime) -> None:
     pairs = [("q", "x" * length) for length in (5, 1, 9, 3)]
     assert runtime.score(LengthScorer(), pairs).tolist() == [5, 1, 9, 3]
     assert runtime.score(LengthScorer(), []).shape == (0,)
+
+
+def test_pairs_are_read_in_their_order(runtime: ModelRuntime) -> None:
+    """A reading belongs to its pair, however the batch was sorted."""
+    pairs = [("who leads", text) for text in ("nobody here at all today", "Ann leads", "who leads is Bo", "")]
+    reader = OverlapReader()
+    assert runtime.read(reader, pairs) == list(reader.read(pairs))
+    assert runtime.read(reader, []) == []
 
 
 def test_close_fails_what_is_queued_and_what_comes_later(
