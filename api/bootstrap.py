@@ -146,7 +146,7 @@ def open_service(
         runtime = ModelRuntime(query_queue_max=settings.model_queue_max)
         stack.callback(runtime.close)
         encoders = Encoders(settings, load or load_encoder(settings))
-        indexes = Indexes(catalogue, settings)
+        indexes = Indexes(catalogue, settings, settings.data_dir / "indexes")
         indexes.start()
         stack.callback(indexes.close)
         if parser is None:

@@ -20,11 +20,12 @@ from retrieve.analysis import analyse_query
 from retrieve.candidates import Candidates
 from retrieve.filters import restriction_for
 from retrieve.fusion import FusedHit, embedder_fits, fuse_vector_and_lexical
+from retrieve.generation_index import Snapshot
 from retrieve.query import Access, Hit, Query, Ranking, Scores
 from retrieve.rerank import Reranker
 from retrieve.restriction import Restriction
 from retrieve.settings import RetrieveSettings
-from retrieve.snapshots import Indexes, Snapshot
+from retrieve.snapshots import Indexes
 
 _HYDRATE_FACTOR = 3
 _MERGED_CHUNKS_MAX = 3

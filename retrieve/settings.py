@@ -16,6 +16,12 @@ class RetrieveSettings(BaseModel):
         "tantivy", description="BM25 engine; `rank_bm25` is the slow reference."
     )
     vector_engine: Literal["faiss_flat"] = Field("faiss_flat", description="Vector index; exact search.")
+    index_checkpoint_s: float = Field(
+        30.0,
+        gt=0,
+        description="Longest time between two storings of changed indexes; a killed service replays so much at start.",
+        json_schema_extra={"unit": "s"},
+    )
     fusion: Literal["convex", "rrf"] = Field(
         "convex",
         description="How vector and lexical lists are joined; see docs/decisions/0003-index-engines.md.",

@@ -12,17 +12,14 @@ from api.doctor.findings import LiveCollection
 from ingest.blobs import BlobStore
 from ingest.catalogue import Catalogue
 from ingest.errors import InvalidInput
-from retrieve.settings import RetrieveSettings
-from retrieve.snapshots import GenerationIndex
+from retrieve.generation_index import GenerationIndex
 
 _EXAMPLES = 3
 _UPLOAD_AGAIN = "delete these documents, then upload them again"
 _REPAIR = "stop the server, then `citewell doctor --repair`"
 
 
-def check_consistency(
-    catalogue: Catalogue, blobs: BlobStore, settings: RetrieveSettings, *, serving: bool
-) -> list[Check]:
+def check_consistency(catalogue: Catalogue, blobs: BlobStore, *, serving: bool) -> list[Check]:
     """All deep checks. `serving`: a server works on the directory meanwhile."""
     with catalogue.read() as connection:
         checks = [
@@ -36,7 +33,7 @@ def check_consistency(
             check_states(connection),
         ]
         collections = findings.live_collections(connection)
-    return checks + [check_index(catalogue, collection, settings) for collection in collections]
+    return checks + [check_index(catalogue, collection) for collection in collections]
 
 
 def check_texts(connection: Connection) -> Check:
@@ -96,12 +93,12 @@ def check_states(connection: Connection) -> Check:
     return ok("states", "no document and no deletion waits without a job")
 
 
-def check_index(catalogue: Catalogue, collection: LiveCollection, settings: RetrieveSettings) -> Check:
+def check_index(catalogue: Catalogue, collection: LiveCollection) -> Check:
     """Builds the collection's index afresh, as the service does at start, and compares what it holds."""
     name = f"index of {collection.name}"
     with catalogue.read() as connection:
         expected = findings.count_live_chunks(connection, collection)
-    index = GenerationIndex(catalogue, collection.pk, collection.generation, settings)
+    index = GenerationIndex(catalogue, collection.pk, collection.generation)
     try:
         snapshot = index.advance()
         counts = snapshot.vector.count, snapshot.lexical.count

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from retrieve.candidates import Candidates
 from retrieve.restriction import Restriction
+from retrieve.storage import FileStore, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,14 @@ class LexicalIndex(Protocol):
 
     def publish(self) -> LexicalSnapshot:
         """Make all changes so far visible in a new snapshot; older snapshots stay as they are."""
+        ...
+
+    def rollback(self) -> None:
+        """Forget what was not published. Raises `OSError` when there is no room even for that."""
+        ...
+
+    def save(self, files: FileStore) -> State:
+        """Store what was last published, for the engine to be opened from again. Raises `OSError`."""
         ...
 
     def close(self) -> None:

@@ -9,8 +9,11 @@ term in more than half of the chunks) 0.25 times the average idf (Trotman, Jia a
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +23,21 @@ from ingest.errors import Unavailable
 from retrieve.candidates import Candidates, check_top_k
 from retrieve.lexical.base import LexicalDocument
 from retrieve.restriction import Restriction
+from retrieve.storage import FileStore, State
 
 _SCORE_DECIMALS = 4
 
 
 class RankBm25Index:
-    """A lexical index in memory whose every publish computes all statistics again."""
+    """A lexical index in memory whose every publish computes all statistics again.
 
-    def __init__(self) -> None:
+    `saved` is what `save` returned, and where it stored.
+    """
+
+    def __init__(self, saved: tuple[State, FileStore] | None = None) -> None:
         self._lock = threading.Lock()
-        self._documents: dict[int, LexicalDocument] = {}
+        self._documents = {} if saved is None else _load(*saved)
+        self._published = dict(self._documents)
 
     def add(self, documents: Sequence[LexicalDocument]) -> None:
         with self._lock:
@@ -43,8 +51,20 @@ class RankBm25Index:
 
     def publish(self) -> RankBm25Snapshot:
         with self._lock:
+            self._published = dict(self._documents)
             documents = [self._documents[chunk] for chunk in sorted(self._documents)]
         return RankBm25Snapshot(documents)
+
+    def rollback(self) -> None:
+        with self._lock:
+            self._documents = dict(self._published)
+
+    def save(self, files: FileStore) -> State:
+        with self._lock:
+            documents = [(one.chunk, one.version, one.terms) for one in self._published.values()]
+        name = f"{uuid4().hex}.rank_bm25"
+        files.put(name, lambda path: _write(path, json.dumps(documents)))
+        return {"files": [name]}
 
     def close(self) -> None:
         with self._lock:
@@ -80,6 +100,15 @@ class RankBm25Snapshot:
     def close(self) -> None:
         self._bm25 = None
         self._postings = None
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+def _load(state: State, files: FileStore) -> dict[int, LexicalDocument]:
+    documents = json.loads(files.path(state["files"][0]).read_text())
+    return {chunk: LexicalDocument(chunk, version, tuple(terms)) for chunk, version, terms in documents}
 
 
 def _postings(documents: Sequence[LexicalDocument]) -> dict[str, list[int]]:

@@ -10,10 +10,16 @@ Tantivy merges their segment away.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
+import shutil
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tantivy
@@ -23,6 +29,7 @@ from ingest.errors import Conflict, Unavailable
 from retrieve.candidates import Candidates, check_top_k
 from retrieve.lexical.base import LexicalDocument
 from retrieve.restriction import Restriction
+from retrieve.storage import DamagedIndex, FileStore, State
 
 _WRITER_HEAP_BYTES = 64 * 1024 * 1024
 # One more than top_k shows whether equal scores reach past the cut; then more are fetched until they end.
@@ -30,6 +37,9 @@ _TIE_GROWTH = 4
 # Tantivy adds float32 scores of the terms in an order that varies; beyond this digit, differences are
 # rounding.
 _SCORE_DECIMALS = 4
+_VERSION = version("tantivy")
+_META, _MANAGED = "meta.json", ".managed.json"
+_SAVE_ATTEMPTS = 20
 
 
 def _schema() -> tantivy.Schema:
@@ -46,14 +56,18 @@ _SCHEMA = _schema()
 class TantivyIndex:
     """A lexical index in memory, or in `directory`, which then survives a restart up to the last publish.
 
-    Raises `Conflict` when another writer holds the directory.
+    `saved` is what `save` returned, and where it stored: the index begins as that, in an empty `directory`. Raises
+    `Conflict` when another writer holds the directory, `DamagedIndex` when another version of Tantivy saved it.
     """
 
-    def __init__(self, directory: Path | None = None) -> None:
+    def __init__(self, directory: Path | None = None, saved: tuple[State, FileStore] | None = None) -> None:
         self._lock = threading.Lock()
         self._closed = False
+        self._directory = directory
         if directory is not None:
             directory.mkdir(parents=True, exist_ok=True)
+            if saved is not None:
+                _unfold(*saved, directory)
         self._index = tantivy.Index(_SCHEMA, path=None if directory is None else str(directory))
         self._index.config_reader(reload_policy="manual")
         try:
@@ -77,6 +91,22 @@ class TantivyIndex:
             self._writer.commit()
             self._index.reload()
             return TantivySnapshot(self._index.searcher())
+
+    def rollback(self) -> None:
+        with self._lock:
+            try:
+                self._writer.rollback()
+            except ValueError as failure:
+                raise OSError(f"the lexical index cannot be rolled back: {failure}") from failure
+
+    def save(self, files: FileStore) -> State:
+        if self._directory is None:
+            raise Unavailable("a lexical index in memory cannot be saved; open it with a directory")
+        with self._lock:
+            for _ in range(_SAVE_ATTEMPTS):
+                with contextlib.suppress(FileNotFoundError):  # a merge that ended meanwhile removed its sources
+                    return _hold(self._directory, files)
+        raise OSError(f"the segments of {self._directory} change faster than they can be linked")
 
     def close(self) -> None:
         with self._lock:
@@ -113,6 +143,44 @@ class TantivySnapshot:
 
     def close(self) -> None:
         self._searcher = None
+
+
+def _hold(directory: Path, files: FileStore) -> State:
+    """Link the segments that `meta.json` names: Tantivy never changes a file, and replaces this one at each commit.
+
+    Raises `FileNotFoundError` when it was replaced meanwhile.
+    """
+    text = (directory / _META).read_text()
+    names = [name for segment in json.loads(text)["segments"] for name in _segment_files(directory, segment)]
+    for name in names:
+        files.hold(name, directory / name)
+    if (directory / _META).read_text() != text:
+        raise FileNotFoundError(f"{directory / _META} was replaced")
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    meta = files.put(f"{digest}.tantivy", lambda path: _write(path, text))
+    return {"version": _VERSION, "meta": meta, "segments": names, "files": [meta, *names]}
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+def _segment_files(directory: Path, segment: Mapping[str, Any]) -> list[str]:
+    """Names of a segment's files; of the lists of its deleted documents, the present one."""
+    stem = str(segment["segment_id"]).replace("-", "")
+    deletes = segment["deletes"]
+    names = [path.name for path in directory.glob(f"{stem}.*") if path.suffix != ".del"]
+    return names if deletes is None else [*names, f"{stem}.{deletes['opstamp']}.del"]
+
+
+def _unfold(state: State, files: FileStore, directory: Path) -> None:
+    """Make the empty directory the one that `_hold` saw."""
+    if state["version"] != _VERSION:
+        raise DamagedIndex(f"Tantivy {state['version']} saved it; this is {_VERSION}")
+    for name in state["segments"]:
+        FileStore(directory).hold(name, files.path(name))
+    shutil.copyfile(files.path(state["meta"]), directory / _META)
+    (directory / _MANAGED).write_text(json.dumps([_META, *state["segments"]]))
 
 
 def _tantivy_document(document: LexicalDocument) -> tantivy.Document:

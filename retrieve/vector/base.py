@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ingest.errors import InvalidInput
 from retrieve.candidates import Candidates
 from retrieve.restriction import Restriction
+from retrieve.storage import FileStore, State
 
 _LENGTH_TOLERANCE = 1e-3
 
@@ -39,6 +40,13 @@ class VectorSnapshot(Protocol):
         Scores are inner products in [-1, 1]. The restriction comes before the cut, so fewer than `top_k`
         candidates mean that no more chunks are allowed. Order: score descending, then chunk key ascending.
         Raises `InvalidInput` if `top_k` is below 1 or the query does not fit (see `check_vectors`).
+        """
+        ...
+
+    def save(self, files: FileStore) -> State:
+        """Store the snapshot, from which `VectorIndex.restore` makes an equal one.
+
+        Raises `OSError`, and `Unavailable` if the snapshot is closed.
         """
         ...
 
@@ -70,6 +78,17 @@ class VectorIndex(Protocol):
 
     def publish(self) -> VectorSnapshot:
         """Make all changes so far visible in a new snapshot; older snapshots stay as they are."""
+        ...
+
+    def rollback(self) -> None:
+        """Forget what was not published."""
+        ...
+
+    def restore(self, state: State, files: FileStore) -> None:
+        """Make an empty index the one that was saved; the files were verified.
+
+        Raises `DamagedIndex`, or what the engine raises, when it cannot be: the index is of no use then.
+        """
         ...
 
     def close(self) -> None:

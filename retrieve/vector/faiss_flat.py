@@ -3,14 +3,16 @@
 A log-structured merge (O'Neil, Cheng, Gawlick and O'Neil, Acta Informatica, 1996): every publish adds one
 segment, and merges it with its neighbours until each segment is more than twice as large as the next. So n
 chunks lie in at most log2(n) segments and each vector is copied at most about log2(n) times. Removed rows are
-masked, and a segment with more than a fifth of its rows dead is written anew. Held in memory; rebuilt from
-the catalogue's vectors at start.
+masked, and a segment with more than a fifth of its rows dead is written anew. A segment that was stored is
+mapped into memory at the next start.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
 
 import faiss
 import numpy as np
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 from ingest.errors import InvalidInput, Unavailable
 from retrieve.candidates import Candidates, check_top_k
 from retrieve.restriction import Restriction
+from retrieve.storage import FileStore, State
 from retrieve.vector.base import check_vectors
 from retrieve.vector.segment import LiveSegment, Segment, SegmentIndex
 
@@ -28,15 +31,35 @@ MAX_DEAD_SHARE = 0.2
 _MERGE_RATIO = 2
 _TIE_GROWTH = 4
 
+Builder = Callable[[NDArray[np.float32]], SegmentIndex]
 Batch = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
 
 
 class FlatSegmentIndex:
     """All vectors of a segment in an `IndexFlatIP`: exact, 4 * dim bytes a vector."""
 
-    def __init__(self, vectors: NDArray[np.float32]) -> None:
-        self._index = faiss.IndexFlatIP(vectors.shape[1])
-        self._index.add(vectors)
+    kind: ClassVar[str] = "flat"
+
+    def __init__(self, index: faiss.Index) -> None:
+        self._index = index
+
+    @classmethod
+    def build(cls, vectors: NDArray[np.float32]) -> FlatSegmentIndex:
+        """Of vectors float32 of shape (n, dim)."""
+        index = faiss.IndexFlatIP(vectors.shape[1])
+        index.add(vectors)
+        return cls(index)
+
+    @classmethod
+    def load(cls, path: Path) -> FlatSegmentIndex:
+        """A saved one, mapped into memory."""
+        return cls(faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC))
+
+    def save(self, path: Path) -> None:
+        write_faiss(self._index, path)
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
 
     def nearest(
         self, query: NDArray[np.float32], *, top_k: int, mask: NDArray[np.bool_] | None
@@ -62,14 +85,19 @@ class FlatSegmentIndex:
         return stored
 
 
+LOADERS: Mapping[str, Callable[[Path], SegmentIndex]] = {FlatSegmentIndex.kind: FlatSegmentIndex.load}
+"""How the index inside a stored segment is read, by its kind."""
+
+
 class FaissFlatIndex:
     """The exact vector index. `build` makes the index inside each segment; other tiers pass their own."""
 
-    def __init__(self, dim: int, *, build: Callable[[NDArray[np.float32]], SegmentIndex] = FlatSegmentIndex) -> None:
+    def __init__(self, dim: int, *, build: Builder = FlatSegmentIndex.build) -> None:
         self.dim = dim
         self._build = build
         self._lock = threading.Lock()
         self._segments: tuple[LiveSegment, ...] = ()
+        self._published: tuple[LiveSegment, ...] = ()
         self._pending: list[Batch] = []
 
     def add(self, chunks: NDArray[np.int64], versions: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
@@ -95,12 +123,25 @@ class FaissFlatIndex:
             if self._pending:
                 self._seal(_latest(self._pending))
                 self._pending = []
-            self._segments = self._merged(self._compacted(self._segments))
+            self._segments = self._published = self._merged(self._compacted(self._segments))
             return FaissFlatSnapshot(self.dim, self._segments)
+
+    def rollback(self) -> None:
+        with self._lock:
+            self._segments, self._pending = self._published, []
+
+    def restore(self, state: State, files: FileStore) -> None:
+        loaded = [self._loaded(one, files) for one in state["segments"]]
+        with self._lock:
+            self._segments = self._published = tuple(loaded)
 
     def close(self) -> None:
         with self._lock:
-            self._segments, self._pending = (), []
+            self._segments, self._published, self._pending = (), (), []
+
+    def _loaded(self, state: State, files: FileStore) -> LiveSegment:
+        index = LOADERS[state["kind"]](files.path(state["index"]))
+        return LiveSegment.restored(state, files, index)
 
     def _seal(self, batch: Batch) -> None:
         """Make the batch the newest segment; older rows of the same chunks die."""
@@ -164,8 +205,21 @@ class FaissFlatSnapshot:
         scores = np.concatenate([part.scores for part in found])
         return Candidates.best(chunks, scores, top_k=top_k)
 
+    def save(self, files: FileStore) -> State:
+        segments = [part.save(files) for part in self.segments]
+        names = [segment[part] for segment in segments for part in ("index", "keys", "live")]
+        return {"segments": segments, "files": names}
+
     def close(self) -> None:
         self._segments = None
+
+
+def write_faiss(index: faiss.Index, path: Path) -> None:
+    """Raises `OSError` where FAISS has only its own errors."""
+    try:
+        faiss.write_index(index, str(path))
+    except RuntimeError as failure:
+        raise OSError(f"{path} cannot be written: {failure}") from failure
 
 
 def _select(batch: Batch, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Batch:

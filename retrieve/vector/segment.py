@@ -5,17 +5,26 @@ inside it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from pathlib import Path
+from typing import ClassVar, Protocol
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrieve.candidates import Candidates
 from retrieve.restriction import Restriction
+from retrieve.storage import DamagedIndex, FileStore, State
 
 
 class SegmentIndex(Protocol):
     """Searches the vectors of one segment, addressed by row number from 0. Never changes once built."""
+
+    kind: ClassVar[str]
+
+    def __len__(self) -> int:
+        """Vectors in the index."""
+        ...
 
     def nearest(
         self, query: NDArray[np.float32], *, top_k: int, mask: NDArray[np.bool_] | None
@@ -31,14 +40,22 @@ class SegmentIndex(Protocol):
         """The stored vectors of these rows, float32 of shape (len(rows), dim)."""
         ...
 
+    def save(self, path: Path) -> None:
+        """Write the index to a new file, from which the loader of its `kind` makes an equal one."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segment:
-    """Chunk and version key of each row (int64, shape (n,)) and the index over their vectors."""
+    """Chunk and version key of each row (int64, shape (n,)) and the index over their vectors.
+
+    `name` is the segment's own for ever: its files are called after it.
+    """
 
     chunks: NDArray[np.int64]
     versions: NDArray[np.int64]
     index: SegmentIndex
+    name: str = field(default_factory=lambda: uuid4().hex)
     _version_keys: NDArray[np.int64] = field(init=False)
     _version_of_row: NDArray[np.intp] = field(init=False)
 
@@ -73,6 +90,27 @@ class LiveSegment:
         """The same segment with the rows marked in `dead` removed."""
         return LiveSegment(self.segment, self.live & ~dead) if dead.any() else self
 
+    def save(self, files: FileStore) -> State:
+        """Store what is not stored yet; rows only ever die, so that their number names a state of `live`."""
+        segment, name = self.segment, self.segment.name
+        keys = np.stack([segment.chunks, segment.versions])
+        return {
+            "kind": segment.index.kind,
+            "name": name,
+            "index": files.put(f"{name}.{segment.index.kind}", segment.index.save),
+            "keys": files.put(f"{name}.keys", lambda path: _save_array(path, keys)),
+            "live": files.put(f"{name}.{self.count}.live", lambda path: _save_array(path, np.packbits(self.live))),
+        }
+
+    @classmethod
+    def restored(cls, state: State, files: FileStore, index: SegmentIndex) -> LiveSegment:
+        """The segment that `save` stored. Raises `DamagedIndex` when its parts do not fit together."""
+        chunks, versions = np.load(files.path(state["keys"]), allow_pickle=False)
+        live = np.unpackbits(np.load(files.path(state["live"]), allow_pickle=False))[: len(chunks)].astype(np.bool_)
+        if len(live) != len(chunks) or len(index) != len(chunks):
+            raise DamagedIndex(f"segment {state['name']} has {len(chunks)} keys for {len(index)} vectors")
+        return cls(Segment(chunks, versions, index, state["name"]), live)
+
     def search(self, query: NDArray[np.float32], *, top_k: int, restriction: Restriction) -> Candidates:
         """The best live, allowed chunks of this segment."""
         mask = self.live if restriction.is_everything else self.live & self.segment.mask(restriction)
@@ -82,3 +120,8 @@ class LiveSegment:
         all_rows = allowed == len(self.segment)
         rows, scores = self.segment.index.nearest(query, top_k=min(top_k, allowed), mask=None if all_rows else mask)
         return Candidates.best(self.segment.chunks[rows], scores, top_k=top_k)
+
+
+def _save_array(path: Path, array: NDArray[np.generic]) -> None:
+    with path.open("wb") as file:  # np.save would add an ending to a bare path
+        np.save(file, array, allow_pickle=False)

@@ -34,6 +34,7 @@ from ingest.language import detect_language
 from ingest.pipeline import IngestHandler
 from retrieve import Indexes
 from retrieve.analysis import analyse_query
+from retrieve.storage import FileStore, IndexFolder
 from tests.fakes import HashingEncoder
 from tests.ingest.support import TextParser, upload
 
@@ -44,6 +45,9 @@ POINTS = {
     "index-told": 12,
     "index-published": 8,
     "claimed": 5,
+    "index-file-stored": 30,
+    "index-manifest-next": 6,
+    "index-manifest-there": 6,
 }
 """Where the service may kill itself, and how many times at most it passes there before."""
 NAMES = [f"{number}.txt" for number in range(6)]
@@ -52,7 +56,7 @@ WORDS = ["ferry", "harbour", "winter", "fare", "dog", "bicycle", "island", "capt
 
 def settings(data_dir: Path) -> Settings:
     """Short leases, small chunks: much happens in little time."""
-    return Settings(data_dir=data_dir, chunk_tokens=32, overlap_tokens=8, job_lease_s=2.0)
+    return Settings(data_dir=data_dir, chunk_tokens=32, overlap_tokens=8, job_lease_s=2.0, index_checkpoint_s=0.05)
 
 
 def load(name: str, revision: str | None) -> HashingEncoder:
@@ -105,6 +109,13 @@ def arm(point: str, passages: int) -> None:
             wrap(Indexes, "_advance", after=pass_by)
         case "claimed":
             wrap(IngestHandler, "run", before=pass_by)
+        case "index-file-stored":
+            wrap(FileStore, "put", after=pass_by)
+            wrap(FileStore, "hold", after=pass_by)
+        case "index-manifest-next":
+            wrap(IndexFolder, "publish", before=pass_by)
+        case "index-manifest-there":
+            wrap(IndexFolder, "publish", after=pass_by)
 
 
 def wrap(

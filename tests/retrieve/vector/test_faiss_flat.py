@@ -64,7 +64,7 @@ def test_a_publish_without_changes_shares_all_segments() -> None:
 
 def test_nearest_returns_all_rows_that_tie_with_the_last() -> None:
     """Of 400 equal vectors none may be left out, for the chunk key has to decide."""
-    flat = FlatSegmentIndex(np.repeat(VECTORS[:2], [400, 100], axis=0))
+    flat = FlatSegmentIndex.build(np.repeat(VECTORS[:2], [400, 100], axis=0))
     rows, scores = flat.nearest(VECTORS[0], top_k=3, mask=None)
     assert set(range(400)) <= set(rows.tolist())
     assert (scores[:400] == 1).all()
@@ -72,5 +72,5 @@ def test_nearest_returns_all_rows_that_tie_with_the_last() -> None:
 
 def test_vectors_come_back_as_stored() -> None:
     """Compaction copies them without loss."""
-    flat = FlatSegmentIndex(VECTORS)
+    flat = FlatSegmentIndex.build(VECTORS)
     assert (flat.vectors(np.array([2, 0])) == VECTORS[[2, 0]]).all()
