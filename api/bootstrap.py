@@ -31,6 +31,7 @@ from ingest.deletion import Deletion, PurgeHandler
 from ingest.documents import Documents, Passwords
 from ingest.errors import InvalidInput
 from ingest.generations import GenerationSpec
+from ingest.history import HistoryHandler, HistoryKeeper
 from ingest.jobs import JobRunner, Jobs
 from ingest.models import CrossEncoderScorer, Encoder, ModelRuntime, SentenceTransformerEncoder
 from ingest.originals import remove_unneeded
@@ -91,6 +92,7 @@ class Service:
     deletion: Deletion
     jobs: Jobs
     runner: JobRunner
+    history: HistoryKeeper
     runtime: ModelRuntime
     encoders: Encoders
     indexes: Indexes
@@ -185,11 +187,13 @@ def open_service(
                     forget=indexes.drop,
                     redactors=[redact_answers],
                 ),
+                "history": HistoryHandler(catalogue=catalogue, blobs=blobs, progress=indexes),
             },
             workers=_JOB_WORKERS,
             lease_s=settings.job_lease_s,
             owner=f"{socket.gethostname()}:{os.getpid()}",
         )
+        history = HistoryKeeper(catalogue, runner, retention_days=settings.history_retention_days)
         redaction = Redaction(settings.redact_patterns)
         answers = Answers(catalogue, redaction)
         answers.forget_before(in_future(-settings.answers_retention_days * 86_400))
@@ -210,6 +214,7 @@ def open_service(
             deletion=Deletion(catalogue),
             jobs=jobs,
             runner=runner,
+            history=history,
             runtime=runtime,
             encoders=encoders,
             indexes=indexes,
@@ -222,6 +227,8 @@ def open_service(
         service.put_collection(DEFAULT_COLLECTION, CollectionSettings())
         runner.start()
         stack.callback(runner.close)
+        history.start()
+        stack.callback(history.close)
         yield service
 
 

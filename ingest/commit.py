@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import PurePosixPath
 from typing import Any
@@ -44,13 +44,19 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A parsed and chunked document, or why it could not be."""
+    """A parsed and chunked document, or why it could not be.
+
+    `facts` are kept with a file's version for those who send the same bytes (`ingest.reuse`); `vectors`, of shape
+    (chunks, dimensions), are there where such a version had them already.
+    """
 
     task: Task
     parsed: ParsedDocument | None = None
     chunks: Sequence[Chunk] = ()
     language: str | None = None
     attachments: tuple[StoredAttachment, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    vectors: FloatArray | None = None
     error: CitewellError | None = None
 
 
@@ -195,6 +201,7 @@ def _store_version(connection: Connection, prepared: Prepared) -> None:
     parsed, task = prepared.parsed, prepared.task
     assert parsed is not None
     day = _document_date(prepared)
+    facts = {"source_metadata": dict(prepared.facts)} if prepared.facts else {}
     if task.media_type != CORPUS_LINE_MEDIA_TYPE:
         connection.execute(insert(schema.version_texts).values(version_pk=task.version_pk, text=parsed.text))
     connection.execute(
@@ -211,6 +218,7 @@ def _store_version(connection: Connection, prepared: Prepared) -> None:
             quality=parsed.quality,
             parser=parsed.parser,
             live_at=now(),
+            **facts,
         )
     )
 
@@ -244,6 +252,13 @@ def _store_chunks(connection: Connection, collection: Collection, prepared: Prep
 def _make_live(connection: Connection, document: Row[Any], version_pk: int) -> int | None:
     """Put the version in place of the live one; returns the key of the version it retires."""
     retired = document.live_version_pk
+    versions = schema.versions
+    failed = (versions.c.document_pk == document.pk) & (versions.c.state == "failed")
+    connection.execute(
+        update(versions)
+        .where(failed, versions.c.pk < version_pk, versions.c.retired_at.is_(None))
+        .values(retired_at=now())
+    )
     if retired is not None:
         connection.execute(
             update(schema.versions).where(schema.versions.c.pk == retired).values(state="retired", retired_at=now())

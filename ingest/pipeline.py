@@ -13,8 +13,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Protocol
 
+import numpy as np
 from sqlalchemy import Connection, select
 
 from ingest.attachments import store_attachments
@@ -36,6 +38,7 @@ from ingest.jobs import Job, JobContext, settle_job_counts
 from ingest.language import detect_language
 from ingest.models import Encoder, FloatArray, ModelRuntime, Priority
 from ingest.parsing.document import ParsedDocument, SourceFile
+from ingest.reuse import find_twin, reusable_facts
 from ingest.settings import IngestSettings
 
 _LOG = logging.getLogger(__name__)
@@ -127,12 +130,11 @@ class IngestHandler:
         passed: _StageCounts,
     ) -> None:
         """Parse ahead, within a number of documents and of bytes: parsed texts wait in memory."""
-        spec = collection.live_generation.spec
         while len(ahead) < _DOCUMENTS_AHEAD and (not ahead or sum(task.bytes for task, _ in ahead) < _BYTES_AHEAD):
             task = next(tasks, None)
             if task is None:
                 return
-            ahead.append((task, executor.submit(self._prepare, task, spec, passed)))
+            ahead.append((task, executor.submit(self._prepare, task, collection, passed)))
 
     def _next_group(self, ahead: deque[tuple[Task, Future[Prepared]]]) -> list[Prepared]:
         """At least one document; more as far as they are ready, up to the size of a group."""
@@ -143,14 +145,10 @@ class IngestHandler:
             group.append(ahead.popleft()[1].result())
         return group
 
-    def _prepare(self, task: Task, spec: GenerationSpec, passed: _StageCounts) -> Prepared:
+    def _prepare(self, task: Task, collection: Collection, passed: _StageCounts) -> Prepared:
         try:
-            parsed = self._parse(task)
-            passed.add("parsing", 1)
-            chunks = chunk_document(parsed, self._encoder_for(spec), ChunkShape(spec.chunk_tokens, spec.overlap_tokens))
-            attachments = store_attachments(self._blobs, parsed.attachments, max_bytes=self._settings.upload_max_bytes)
-            passed.add("chunking", 1)
-            return Prepared(task, parsed, chunks, detect_language(parsed.text), attachments)
+            password = self._passwords.take(task.version_pk)
+            return self._copied(task, collection, passed) or self._made(task, password, collection, passed)
         except ExtractionFailed as failure:
             return Prepared(task, error=failure)
         except CitewellError:
@@ -160,15 +158,38 @@ class IngestHandler:
             message = f"{type(failure).__name__} while reading the document; see the service's log"
             return Prepared(task, error=ExtractionFailed(message, code="internal_error"))
 
-    def _parse(self, task: Task) -> ParsedDocument:
-        if task.media_type == CORPUS_LINE_MEDIA_TYPE:
+    def _copied(self, task: Task, collection: Collection, passed: _StageCounts) -> Prepared | None:
+        """What was made of the same bytes before, if anything was."""
+        if _is_line(task):
+            return None
+        twin = find_twin(self._catalogue, collection, task.sha256, task.media_type)
+        if twin is None:
+            return None
+        passed.add("parsing", 1)
+        passed.add("chunking", 1)
+        facts = reusable_facts(twin.parsed, password=False)
+        prepared = Prepared(task, twin.parsed, twin.chunks, twin.language, facts=facts)
+        return replace(prepared, vectors=twin.vectors) if title_of(prepared) == twin.title else prepared
+
+    def _made(self, task: Task, password: str | None, collection: Collection, passed: _StageCounts) -> Prepared:
+        spec = collection.live_generation.spec
+        parsed = self._parse(task, password)
+        passed.add("parsing", 1)
+        chunks = chunk_document(parsed, self._encoder_for(spec), ChunkShape(spec.chunk_tokens, spec.overlap_tokens))
+        attachments = store_attachments(self._blobs, parsed.attachments, max_bytes=self._settings.upload_max_bytes)
+        facts = {} if _is_line(task) else reusable_facts(parsed, password=password is not None)
+        passed.add("chunking", 1)
+        return Prepared(task, parsed, chunks, detect_language(parsed.text), attachments, facts)
+
+    def _parse(self, task: Task, password: str | None) -> ParsedDocument:
+        if _is_line(task):
             return ParsedDocument(self._recorded_text(task.version_pk), task.title, parser="corpus")
         return self._parser.parse(
             SourceFile(
                 self._blobs.path(task.sha256),
                 task.filename,
                 task.media_type,
-                self._passwords.take(task.version_pk),
+                password,
             )
         )
 
@@ -185,11 +206,12 @@ class IngestHandler:
         texts = [
             contextual_text(title_of(prepared), chunk.heading, prepared.parsed.text[chunk.start : chunk.end])
             for prepared in group
-            if prepared.parsed is not None
+            if prepared.parsed is not None and prepared.vectors is None
             for chunk in prepared.chunks
         ]
         encoder = self._encoder_for(collection.live_generation.spec)
-        return self._runtime.embed(encoder, texts, kind="document", priority=Priority.BULK)
+        made = self._runtime.embed(encoder, texts, kind="document", priority=Priority.BULK)
+        return _in_order(group, made)
 
     def _commit(self, job: Job, collection: Collection, group: Sequence[Prepared], vectors: FloatArray) -> None:
         published = self._progress.published(collection.pk)
@@ -225,6 +247,22 @@ class IngestHandler:
                 select(schema.jobs.c.failed, schema.jobs.c.total).where(schema.jobs.c.pk == job.pk)
             ).one()
         return outcome(counts.failed, counts.total)
+
+
+def _is_line(task: Task) -> bool:
+    return task.media_type == CORPUS_LINE_MEDIA_TYPE
+
+
+def _in_order(group: Sequence[Prepared], made: FloatArray) -> FloatArray:
+    """The vectors of all chunks of the group: those that documents brought with them between those just made."""
+    parts, used = [], 0
+    for prepared in group:
+        if prepared.vectors is not None:
+            parts.append(prepared.vectors)
+        else:
+            parts.append(made[used : used + len(prepared.chunks)])
+            used += len(prepared.chunks)
+    return np.concatenate(parts)
 
 
 class _StageCounts:

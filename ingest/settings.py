@@ -70,6 +70,13 @@ class IngestSettings(BaseModel):
         description="Age at which a document's freshness is one half.",
         json_schema_extra={"unit": "days"},
     )
+    history_retention_days: float = Field(
+        365.0,
+        ge=0,
+        description="Replaced versions are kept this long, so that answers from them can be replayed; as long as "
+        "answers are.",
+        json_schema_extra={"unit": "days"},
+    )
     job_lease_s: float = Field(
         30.0,
         gt=0,

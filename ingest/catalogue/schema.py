@@ -152,7 +152,7 @@ versions = Table(
     Column("parser", String(64)),
     Column("created_at", Time, nullable=False),
     Column("live_at", Time),
-    Column("retired_at", Time),
+    Column("retired_at", Time, index=True),
     UniqueConstraint("document_pk", "version"),
     sqlite_autoincrement=True,
 )

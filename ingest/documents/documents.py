@@ -110,6 +110,8 @@ class Documents:
         """The original bytes of `version` (None: the live one, else the newest). Raises `NotFound`, `Gone`."""
         with self._catalogue.read() as connection:
             row = find_version(connection, collection, document_id, version, any_state=True)
+            if row.state == "expired":
+                raise Gone(f"version {row.version} was replaced long ago and is no longer kept", code="original_gone")
             if not row.has_blob:
                 line = CorpusLine(
                     document_id,

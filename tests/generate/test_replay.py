@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from api.settings import Settings
 from generate.answer import Answer, Question
 from generate.replay import Replay, Stage
 from ingest.errors import Conflict, Gone
+from ingest.history import HistoryKeeper
 from retrieve import Access
 from tests.fakes import HashingEncoder
 from tests.ingestion import ingest, ingest_texts, upload
@@ -76,6 +78,25 @@ def test_after_a_replacement_the_old_version_still_speaks(filled: Service) -> No
     assert not anew.same
     assert {"answer", "candidates", "snapshot_seq"} <= {one.field for one in anew.differences}
     assert "36" in (anew.answer.text or "")
+
+
+def test_an_expired_version_cannot_be_replayed(filled: Service) -> None:
+    """Its text is gone, so neither candidates nor citations can be checked; the question can still be asked anew."""
+    answer = ask(filled, "At what wind does MV Fulmar stop?")
+    ingest_texts(filled, {"fulmar.md": TEXTS["fulmar.md"].replace("34", "36")})
+    assert HistoryKeeper(filled.catalogue, filled.runner, retention_days=0).queue_due() == 1
+    collection = filled.collections.get("default")
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            filled.documents.text(collection, "fulmar.md", 1)
+        except Gone:
+            break
+        time.sleep(0.01)
+    for start in ("candidates", "generation"):
+        with pytest.raises(Gone):
+            replay(filled, answer, start)
+    assert "36" in (replay(filled, answer, "question").answer.text or "")
 
 
 def test_after_a_deletion_there_is_nothing_to_replay(filled: Service) -> None:

@@ -113,7 +113,7 @@ def check_versions(connection: Connection) -> None:
     """Nothing waits any more; at most one live version a document, and that is its own; a vector for every chunk."""
     versions = schema.versions
     states = connection.execute(select(versions.c.state, func.count()).group_by(versions.c.state)).all()
-    assert {row.state for row in states} <= {"live", "retired", "failed", "superseded"}
+    assert {row.state for row in states} <= {"live", "retired", "failed", "superseded", "expired"}
     doubled = select(versions.c.document_pk).where(versions.c.state == "live").group_by(versions.c.document_pk)
     assert connection.execute(doubled.having(func.count() > 1)).all() == []
     chunks, vectors = (
