@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ingest.models import FloatArray, Pair, Reading, SpanScore, TextKind
+from ingest.models import FloatArray, Pair, PreparedText, Reading, SpanScore, TextKind
 from ingest.sentences import Span
 
 _WORD = re.compile(r"[\u4e00-\u9fff]|\w+|[^\w\s]")
@@ -24,6 +24,13 @@ class HashingEncoder:
         self.languages: tuple[str, ...] | None = None
 
     def encode(self, texts: Sequence[str], kind: TextKind, *, fast: bool) -> FloatArray:
+        return self.forward(self.prepare(texts, kind), kind, fast=fast)
+
+    def prepare(self, texts: Sequence[str], kind: TextKind) -> list[PreparedText]:
+        return [PreparedText(len(text) // 4 + 2, text) for text in texts]
+
+    def forward(self, prepared: Sequence[PreparedText], kind: TextKind, *, fast: bool) -> FloatArray:
+        texts = [one.content for one in prepared]
         vectors = np.zeros((len(texts), self.dimensions), dtype=np.float32)
         for row, text in enumerate(texts):
             vectors[row, 0] = 0.1

@@ -1,7 +1,7 @@
 """The model runtime and the models it runs (sentence-transformers)."""
 
 from ingest.models.cross_encoder import CrossEncoderScorer, Pair, PairScorer
-from ingest.models.encoder import Encoder, FloatArray, SentenceTransformerEncoder, TextKind
+from ingest.models.encoder import Encoder, FloatArray, PreparedText, SentenceTransformerEncoder, TextKind
 from ingest.models.reading import PassageReader, Reading, SpanScore
 from ingest.models.runtime import ModelRuntime, Priority
 
@@ -13,6 +13,7 @@ __all__ = [
     "Pair",
     "PairScorer",
     "PassageReader",
+    "PreparedText",
     "Priority",
     "Reading",
     "SentenceTransformerEncoder",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,18 +18,41 @@ from ingest.sentences import Span
 
 FloatArray = NDArray[np.float32]
 TextKind = Literal["query", "document"]
+_TOKENISED_AT_ONCE = 32
+_PROMPT_NAMES = {"query": ("query",), "document": ("document", "passage", "corpus")}
+"""Under which names models keep their prompts, as sentence-transformers' `encode_query` and `encode_document` look."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedText:
+    """A text as its model takes it: `tokens` long, special ones counted, and never longer than the model reads."""
+
+    tokens: int
+    content: Any
 
 
 class Encoder(Protocol):
-    """An embedding model in memory. `encode` is called by one thread at a time (the runtime's worker)."""
+    """An embedding model in memory.
+
+    `prepare` may be called by any thread; `forward` is called by one at a time (the runtime's worker), which is spared
+    everything that is not the model's own arithmetic.
+    """
 
     name: str
     revision: str
     dimensions: int
     languages: tuple[str, ...] | None
 
+    def prepare(self, texts: Sequence[str], kind: TextKind) -> list[PreparedText]:
+        """Each text tokenised, in the order of `texts`."""
+        ...
+
+    def forward(self, prepared: Sequence[PreparedText], kind: TextKind, *, fast: bool) -> FloatArray:
+        """float32 array of shape (n_prepared, dimensions), rows of length 1; `fast` allows bfloat16 arithmetic."""
+        ...
+
     def encode(self, texts: Sequence[str], kind: TextKind, *, fast: bool) -> FloatArray:
-        """float32 array of shape (n_texts, dimensions), rows of length 1; `fast` allows bfloat16 arithmetic."""
+        """`forward` of `prepare`, for callers who have the model to themselves."""
         ...
 
     def token_spans(self, texts: Sequence[str]) -> list[list[Span]]:
@@ -70,28 +95,80 @@ class SentenceTransformerEncoder:
         self._model = model
         self._torch = torch
         self._bfloat16 = dtype == "bfloat16" or (dtype == "auto" and _computes_bfloat16(model.device.type))
-        self._tokenizer = model.tokenizer.backend_tokenizer.__class__.from_str(
-            model.tokenizer.backend_tokenizer.to_str()
-        )
+        tokenizer = getattr(model.tokenizer, "backend_tokenizer", model.tokenizer)
+        self._tokenizer = tokenizer.__class__.from_str(tokenizer.to_str())
         # the packaged tokeniser truncates at 128 tokens, which would make every text look short
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
+        self._prompts = {kind: _prompt(model.prompts, names) for kind, names in _PROMPT_NAMES.items()}
+        self._preparing = threading.Lock()  # the model's own tokeniser keeps its truncation in a shared state
+
+    def prepare(self, texts: Sequence[str], kind: TextKind) -> list[PreparedText]:
+        order = sorted(range(len(texts)), key=lambda place: len(texts[place]))  # like lengths: little padding to undo
+        prepared: dict[int, PreparedText] = {}
+        for start in range(0, len(order), _TOKENISED_AT_ONCE):
+            places = order[start : start + _TOKENISED_AT_ONCE]
+            prepared.update(zip(places, self._tokenised([texts[place] for place in places], kind), strict=True))
+        return [prepared[place] for place in range(len(texts))]
+
+    def forward(self, prepared: Sequence[PreparedText], kind: TextKind, *, fast: bool) -> FloatArray:
+        torch, device = self._torch, self._model.device
+        features = self._batch(prepared, kind)
+        features = {name: value.to(device) if torch.is_tensor(value) else value for name, value in features.items()}
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=fast and self._bfloat16):
+            vectors = self._model(features, task=kind)["sentence_embedding"].float()
+            vectors = torch.nn.functional.normalize(vectors[:, : self.dimensions], dim=1)
+        return np.asarray(vectors.cpu().numpy(), dtype=np.float32)
 
     def encode(self, texts: Sequence[str], kind: TextKind, *, fast: bool) -> FloatArray:
-        encode = self._model.encode_query if kind == "query" else self._model.encode_document
-        with self._torch.autocast(self._model.device.type, self._torch.bfloat16, enabled=fast and self._bfloat16):
-            vectors = encode(
-                list(texts),
-                batch_size=max(1, len(texts)),
-                convert_to_numpy=True,
-                normalize_embeddings=True,
-                show_progress_bar=False,
-            )
-        return np.asarray(vectors, dtype=np.float32)
+        if not texts:
+            return np.empty((0, self.dimensions), dtype=np.float32)
+        return self.forward(self.prepare(texts, kind), kind, fast=fast)
 
     def token_spans(self, texts: Sequence[str]) -> list[list[Span]]:
         encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
         return [[Span(start, end) for start, end in encoding.offsets] for encoding in encodings]
+
+    def _tokenised(self, texts: list[str], kind: TextKind) -> list[PreparedText]:
+        """The texts with the model's prompt, tokenised, without padding; whole where the model's input is no tokens."""
+        features = self._features(texts, kind)
+        if "attention_mask" not in features:  # static embeddings, for example: nothing to prepare
+            return [PreparedText(len(text) // 4 + 2, text) for text in texts]
+        kept = features["attention_mask"].bool()
+        rows = []
+        for row, mask in enumerate(kept):
+            of_row = {name: value[row][mask] if _is_like(value, kept) else value for name, value in features.items()}
+            rows.append(PreparedText(int(mask.sum()), of_row))
+        return rows
+
+    def _features(self, texts: list[str], kind: TextKind) -> dict[str, Any]:
+        """What the model's first module makes of texts: tensors of shape (n_texts, longest), and marks for all."""
+        with self._preparing:
+            features: dict[str, Any] = self._model.preprocess(texts, prompt=self._prompts[kind], task=kind)
+        return features
+
+    def _batch(self, prepared: Sequence[PreparedText], kind: TextKind) -> dict[str, Any]:
+        """The features of one forward: tensors of shape (n_prepared, longest), padded at the end."""
+        first = prepared[0].content
+        if isinstance(first, str):
+            return self._features([one.content for one in prepared], kind)
+        pad = {"input_ids": self._model.tokenizer.pad_token_id or 0}
+        return {
+            name: self._torch.nn.utils.rnn.pad_sequence(
+                [one.content[name] for one in prepared], batch_first=True, padding_value=pad.get(name, 0)
+            )
+            if self._torch.is_tensor(value)
+            else value
+            for name, value in first.items()
+        }
+
+
+def _prompt(prompts: Mapping[str, str | None], names: Sequence[str]) -> str | None:
+    return next((prompts[name] for name in names if prompts.get(name)), None)
+
+
+def _is_like(value: object, mask: Any) -> bool:
+    return bool(getattr(value, "shape", None) == mask.shape)
 
 
 def _computes_bfloat16(device_type: str) -> bool:

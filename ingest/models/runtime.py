@@ -97,12 +97,13 @@ class ModelRuntime:
         if not texts:
             return np.empty((0, encoder.dimensions), dtype=np.float32)
         fast = priority is Priority.BULK
+        prepared = encoder.prepare(texts, kind)  # here, on the caller's thread, while the worker runs other forwards
         rows = self._run(
             priority,
             f"embed:{kind}:{encoder.name}:{encoder.revision}",
-            lambda batch: encoder.encode(batch, kind, fast=fast),
-            texts,
-            [len(text) // 4 + 2 for text in texts],
+            lambda batch: encoder.forward(batch, kind, fast=fast),
+            prepared,
+            [one.tokens for one in prepared],
             timeout_s,
         )
         return np.stack(rows)

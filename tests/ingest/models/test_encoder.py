@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 
 from ingest.errors import Unavailable
-from ingest.models import Encoder, SentenceTransformerEncoder
+from ingest.models import Encoder, SentenceTransformerEncoder, TextKind
 from ingest.models.profiles import profile_of
 from tests.fakes import HashingEncoder
 
@@ -49,6 +54,38 @@ def test_a_text_has_one_vector(encoder: Encoder) -> None:
     alone = encoder.encode(TEXTS[:1], "document", fast=False)
     np.testing.assert_array_equal(alone, encoder.encode(TEXTS[:1], "document", fast=False))
     np.testing.assert_allclose(alone[0], encoder.encode(TEXTS, "document", fast=False)[0], atol=1e-5)
+
+
+@pytest.mark.real_model
+@pytest.mark.parametrize("kind", ["query", "document"])
+def test_vectors_are_those_of_sentence_transformers(kind: TextKind) -> None:
+    """Tokenising apart from the forward changes nothing, whatever shares the batch."""
+    encoder = SentenceTransformerEncoder("all-MiniLM-L6-v2")
+    encode = encoder._model.encode_query if kind == "query" else encoder._model.encode_document
+    expected = encode(TEXTS, normalize_embeddings=True, show_progress_bar=False)
+    np.testing.assert_allclose(encoder.encode(TEXTS, kind, fast=False), expected, atol=1e-5)
+
+
+def test_prompts_and_models_without_tokens_are_served(tmp_path: Path) -> None:
+    """A model of static embeddings takes texts whole; a prompt for passages is put before documents only."""
+    packaged = SentenceTransformer(profile_of("all-MiniLM-L6-v2").source, device="cpu")
+    static = StaticEmbedding(packaged.tokenizer.backend_tokenizer, embedding_dim=8)
+    SentenceTransformer(modules=[static], prompts={"passage": "passage: "}, device="cpu").save(str(tmp_path))
+    encoder = SentenceTransformerEncoder(str(tmp_path))
+    for kind, prefix in (("document", "passage: "), ("query", "")):
+        expected = encoder._model.encode([prefix + text for text in TEXTS[:3:2]], normalize_embeddings=True)
+        np.testing.assert_allclose(encoder.encode(TEXTS[:3:2], kind, fast=False), expected, atol=1e-5)  # type: ignore[arg-type]
+
+
+@pytest.mark.real_model
+def test_the_format_of_bulk_work_follows_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`auto` computes in bfloat16 only where the processor has instructions for it; elsewhere it is slower."""
+    for supported in (True, False):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda supported=supported: supported)
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+        encoder = SentenceTransformerEncoder("all-MiniLM-L6-v2", device="cpu")
+        fast, exact = (encoder.encode(TEXTS[:1], "document", fast=fast) for fast in (True, False))
+        assert np.array_equal(fast, exact) is not supported
 
 
 def test_like_texts_are_nearer(encoder: Encoder) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ingest.errors import DeadlineExceeded, Overloaded, Unavailable
-from ingest.models import FloatArray, ModelRuntime, Pair, Priority, TextKind
+from ingest.models import FloatArray, ModelRuntime, Pair, PreparedText, Priority, TextKind
 from tests.fakes import HashingEncoder, OverlapReader
 from tests.ingest.support import wait_for
 
@@ -26,10 +26,10 @@ class RecordingEncoder(HashingEncoder):
         self.gate.set()
         self.answer: Callable[[FloatArray], FloatArray] = lambda vectors: vectors
 
-    def encode(self, texts: Sequence[str], kind: TextKind, *, fast: bool) -> FloatArray:
-        self.forwards.append((f"{kind} {'fast' if fast else 'exact'}", list(texts)))
+    def forward(self, prepared: Sequence[PreparedText], kind: TextKind, *, fast: bool) -> FloatArray:
+        self.forwards.append((f"{kind} {'fast' if fast else 'exact'}", [one.content for one in prepared]))
         assert self.gate.wait(20)
-        return self.answer(super().encode(texts, kind, fast=fast))
+        return self.answer(super().forward(prepared, kind, fast=fast))
 
 
 class LengthScorer:
