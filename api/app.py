@@ -64,6 +64,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     with ThreadPoolExecutor(threads, thread_name_prefix="request") as executor:
         asyncio.get_running_loop().set_default_executor(executor)
         yield
+        if service.language_model is not None:
+            await service.language_model.aclose()
 
 
 def _serve_web_page(app: FastAPI, folder: Path) -> None:

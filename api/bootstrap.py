@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 import eval.schema  # noqa: F401 - both declare tables on the catalogue's MetaData
+from api.language_model import LanguageModel, language_model
 from api.settings import SHIPPED_DATA, Settings
 from generate.answer_cache import AnswerCache
 from generate.answerer import Answerer
@@ -20,9 +21,11 @@ from generate.conflicts import ConflictFinder
 from generate.conversations import Conversations
 from generate.extractive import ExtractiveGenerator
 from generate.follow_ups import FollowUpRewriter
+from generate.llm import check_templates
 from generate.policy import RefusalPolicy
 from generate.redaction import Redaction
 from generate.replay import Replayer
+from generate.settings import LANGUAGE_MODELS
 from ingest.blobs import BlobStore
 from ingest.catalogue import Catalogue
 from ingest.clock import in_future
@@ -101,9 +104,13 @@ class Service:
     answerer: Answerer
     conversations: Conversations
     replayer: Replayer
+    language_model: LanguageModel | None
 
     def put_collection(self, name: str, wanted: CollectionSettings) -> tuple[Collection, bool]:
-        """Create or change a collection; what is left out is the service's default. Errors as `Collections.put`."""
+        """Create or change a collection; what is left out is the service's default. Errors as `Collections.put`, and
+        `InvalidInput` (`invalid_template`).
+        """
+        check_templates(wanted.templates or {})
         return self.collections.put(name, wanted, self._spec(wanted))
 
     def _spec(self, wanted: CollectionSettings) -> GenerationSpec:
@@ -203,7 +210,8 @@ def open_service(
             history_turns=settings.conversation_turns,
             history_chars=settings.conversation_chars,
         )
-        answerer = _answerer(settings, catalogue, searcher, runtime, encoders, answers, conversations)
+        model = language_model(settings)
+        answerer = _answerer(settings, catalogue, searcher, runtime, encoders, answers, conversations, model)
         service = Service(
             settings=settings,
             ownership=ownership,
@@ -223,6 +231,7 @@ def open_service(
             answerer=answerer,
             conversations=conversations,
             replayer=Replayer(catalogue, answerer, redaction),
+            language_model=model,
         )
         service.put_collection(DEFAULT_COLLECTION, CollectionSettings())
         runner.start()
@@ -240,18 +249,19 @@ def _answerer(
     encoders: Encoders,
     answers: Answers,
     conversations: Conversations,
+    model: LanguageModel | None,
 ) -> Answerer:
     weights = AssessmentWeights.load(SHIPPED_DATA / "models" / "extractive.json")
     return Answerer(
         searcher=searcher,
         assessor=SentenceAssessor(runtime, encoders.of, weights, timeout_s=settings.search_timeout_s),
-        generator=ExtractiveGenerator(),
+        generator=model.generator if model else ExtractiveGenerator(),
         checker=CitationChecker(catalogue, TermSupport()),
         policy=RefusalPolicy(catalogue, settings.answer_threshold),
         answers=answers,
         retrieve_settings=settings,
         settings=settings,
-        rewriter=FollowUpRewriter(),
+        rewriter=(model and model.rewriter) or FollowUpRewriter(),
         conversations=conversations,
         conflicts=ConflictFinder(),
         cache=_answer_cache(settings, catalogue),
@@ -259,10 +269,12 @@ def _answerer(
 
 
 def _answer_cache(settings: Settings, catalogue: Catalogue) -> AnswerCache | None:
-    wanted = settings.answer_cache == "on" or (settings.answer_cache == "auto" and settings.generator == "extractive")
-    if not wanted:
+    """`off`: none; by default a language model's answers are shared while they are under way, and not remembered."""
+    if settings.answer_cache == "off":
         return None
-    return AnswerCache(catalogue, entries_max=settings.answer_cache_entries, ttl_s=settings.answer_cache_ttl_s)
+    forgets = settings.answer_cache == "auto" and settings.generator in LANGUAGE_MODELS
+    entries = 0 if forgets else settings.answer_cache_entries
+    return AnswerCache(catalogue, entries_max=entries, ttl_s=settings.answer_cache_ttl_s)
 
 
 def _reranker(settings: Settings, runtime: ModelRuntime) -> Reranker | None:

@@ -48,8 +48,8 @@ class _Flight:
 
 
 class AnswerCache:
-    """At most `entries_max` outcomes, each for `ttl_s` seconds at most. Used from any number of event loops; a
-    computation is shared within its own loop.
+    """At most `entries_max` outcomes, each for `ttl_s` seconds at most; with 0 entries none is remembered, and
+    computations under way are shared. Used from any number of event loops; a computation is shared within its own loop.
     """
 
     def __init__(
@@ -111,6 +111,8 @@ class AnswerCache:
     async def _remember(self, key: Hashable, events: tuple[ComputationEvent, ...]) -> None:
         outcome = events[-1]
         assert isinstance(outcome, Outcome)
+        if not self._entries_max:
+            return
         state = await asyncio.to_thread(self._state, outcome)
         self._remembered[key] = _Remembered(events, self._clock() + self._ttl_s, state)
         while len(self._remembered) > self._entries_max:

@@ -323,7 +323,8 @@ class Answerer:
             reason = None if findings.settled else "conflicting_evidence"
         if reason is None:
             begun = time.perf_counter()
-            evidence = Evidence(task.question_used, ranking.hits, findings.assessment, task.template)
+            hits = [hit for hit in ranking.hits if hit.chunk_id not in findings.outranked]
+            evidence = Evidence(task.question_used, hits, findings.assessment, task.template)
             async for event in self._generate(evidence, progress):
                 yield event
             progress.lap("generate", begun)

@@ -6,7 +6,7 @@ import hashlib
 import json
 
 from generate.answer import GeneratorInfo
-from generate.settings import GenerateSettings
+from generate.settings import LANGUAGE_MODELS, GenerateSettings
 from ingest.generations import GenerationSpec
 from retrieve import RetrieveSettings
 
@@ -27,10 +27,25 @@ def pipeline_fingerprint(
         "generation": spec.fingerprint,
         "fusion": [retrieve.fusion, retrieve.candidates, retrieve.credibility_weight],
         "reranker": [reranker, retrieve.rerank_candidates],
-        "generator": [generator.name, generator.model, generator.prompt],
+        "generator": [generator.name, generator.model, generator.prompt, *_sampling(generate)],
         "policy": [generate.answer_threshold, generate.ask_top_k],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _sampling(generate: GenerateSettings) -> list[object]:
+    """What shapes the words of a language model beside its prompt; nothing where there is none."""
+    if generate.generator not in LANGUAGE_MODELS:
+        return []
+    return [
+        generate.generator_max_tokens,
+        generate.generator_context_tokens,
+        generate.generator_temperature,
+        generate.generator_seed,
+        generate.generator_guided,
+        generate.generator_extra,
+        generate.generator_rewrites,
+    ]
 
 
 def template_fingerprint(template: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Protocol
 
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse
@@ -15,6 +15,12 @@ from api.metrics import CONTENT_TYPE, Metrics
 from ingest.errors import FieldProblem, Unavailable
 
 router = APIRouter(tags=["operations"], route_class=StrictRoute, responses=PROBLEM)
+
+
+class Pinged(Protocol):
+    """A part that can say whether it works: `ping` raises `Unavailable` when it does not."""
+
+    def ping(self) -> None: ...
 
 
 class Health(BaseModel):
@@ -37,11 +43,18 @@ async def get_health() -> Health:
 
 @router.get("/readyz")
 def get_readiness(service: ServiceDep) -> Readiness:
-    """Whether catalogue, models and indexes are ready; 503 names those that are not."""
+    """Whether catalogue, models, indexes and language model are ready; 503 names those that are not."""
     problems = []
-    for name, part in (("catalogue", service.catalogue), ("models", service.runtime), ("indexes", service.indexes)):
+    parts: dict[str, Pinged | None] = {
+        "catalogue": service.catalogue,
+        "models": service.runtime,
+        "indexes": service.indexes,
+        "language model": service.language_model,
+    }
+    for name, part in parts.items():
         try:
-            part.ping()
+            if part is not None:
+                part.ping()
         except Unavailable as failure:
             problems.append(FieldProblem(name, failure.message))
     if problems:

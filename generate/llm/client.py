@@ -1,0 +1,285 @@
+"""The client of an OpenAI-compatible server: pooled connections, deadlines, retries before the first token."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast
+from weakref import WeakKeyDictionary
+
+import httpx
+
+from generate.llm.breaker import CircuitBreaker
+from generate.llm.failures import ServerFailure, interrupted, of_bad_reply, of_silence, of_status, of_transport
+from generate.llm.wire import Cleaner, Delta, Ended, data_lines, pieces_of
+from ingest.errors import Unavailable
+
+Message = Mapping[str, str]
+"""A chat message: `role` and `content`."""
+
+_BACKOFF_S = (0.2, 0.8, 2.0)
+_BODY_MAX = 1 << 20
+_ABSENT = frozenset({404, 405, 501})
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Longest waits in seconds: for a connection, the first token, each further one, and the whole answer."""
+
+    connect_s: float = 5.0
+    first_token_s: float = 60.0
+    token_s: float = 20.0
+    total_s: float = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """One answer that is wanted. `grammar` (EBNF) binds it, where the server can; `extra` goes into the body as is."""
+
+    messages: tuple[Message, ...]
+    max_tokens: int
+    temperature: float = 0.0
+    seed: int | None = None
+    grammar: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def body(self, model: str) -> dict[str, Any]:
+        """As the server gets it: always streamed, so that it stops when we hang up."""
+        body: dict[str, Any] = {
+            "model": model,
+            "messages": list(self.messages),
+            "max_tokens": self.max_tokens,
+            "temperature": self.temperature,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        if self.seed is not None:
+            body["seed"] = self.seed
+        if self.grammar is not None:
+            body["structured_outputs"] = {"grammar": self.grammar}
+        return {**body, **self.extra}
+
+
+class ChatClient:
+    """Speaks with one server about one model, from any number of event loops: each has connections of its own."""
+
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        *,
+        key: str | None = None,
+        deadlines: Deadlines | None = None,
+        retries: int = 2,
+        connections_max: int = 128,
+        breaker: CircuitBreaker | None = None,
+    ) -> None:
+        """`url` is the base of the API with or without its `/v1`."""
+        self.url = base_url(url)
+        self.model = model
+        self._headers = {"Accept-Encoding": "identity", **({"Authorization": f"Bearer {key}"} if key else {})}
+        self._deadlines = deadlines or Deadlines()
+        self._retries = retries
+        self._limits = httpx.Limits(max_connections=connections_max, max_keepalive_connections=connections_max)
+        self._breaker = breaker or CircuitBreaker(failures_max=5, open_s=10)
+        self._tls = ssl.create_default_context()
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
+        self._counts_tokens = True
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Ended, None]:
+        """Pieces of the answer as they come. Closing the generator hangs up, which makes the server stop.
+
+        Raises `Unavailable`, `Overloaded` and `DeadlineExceeded`; before the first piece only after the retries.
+        """
+        ends = time.monotonic() + self._deadlines.total_s
+        for trial in range(self._retries + 1):
+            begun = False
+            try:
+                async with aclosing(self._attempt(request, ends)) as pieces:
+                    async for piece in pieces:
+                        begun = True
+                        yield piece
+                return
+            except ServerFailure as failure:
+                pause = _BACKOFF_S[min(trial, len(_BACKOFF_S) - 1)]
+                if begun or not failure.again or trial == self._retries or time.monotonic() + pause > ends:
+                    raise failure.error from failure
+            await asyncio.sleep(pause)
+
+    async def count_tokens(self, messages: tuple[Message, ...]) -> tuple[int, int | None] | None:
+        """Tokens of the prompt as the server's template and tokenizer make it, and the length that its context has.
+
+        None where the server cannot count. Raises as `stream` does.
+        """
+        if not self._counts_tokens:
+            return None
+        body = {"model": self.model, "messages": list(messages), "add_generation_prompt": True}
+        try:
+            status, reply = await self._post(f"{self.url.removesuffix('/v1')}/tokenize", body)
+        except ServerFailure as failure:
+            raise failure.error from failure
+        if status in _ABSENT:
+            self._counts_tokens = False
+            return None
+        if status >= 400:
+            raise of_status(status, reply.content).error
+        return _counted(reply)
+
+    def ping(self) -> None:
+        """Raises `Unavailable` unless the server answers and lists the model. Synchronous, for health checks."""
+        found = list_models(self.url, self._headers, timeout_s=self._deadlines.connect_s)
+        if self.model not in found:
+            raise Unavailable(
+                f"the language model server at {self.url} has no model {self.model!r}; it has: {', '.join(found[:20])}",
+                code="generator_refused_model",
+            )
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop."""
+        client = self._clients.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await client.aclose()
+
+    async def _attempt(self, request: ChatRequest, ends: float) -> AsyncGenerator[Delta | Ended, None]:
+        with self._breaker.attempt() as attempt:
+            try:
+                async with aclosing(self._pieces(request, ends)) as pieces:
+                    async for piece in pieces:
+                        attempt.settle(True)
+                        yield piece
+            except ServerFailure as failure:
+                attempt.settle(False if failure.counts else None)
+                raise
+
+    async def _pieces(self, request: ChatRequest, ends: float) -> AsyncGenerator[Delta | Ended, None]:
+        """Pieces of one reply, each within its time; raises `ServerFailure`, also for a reply without an end."""
+        first_by = min(time.monotonic() + self._deadlines.first_token_s, ends)
+        cleaner, finished, spoken = Cleaner(), False, False
+        async with self._response(request, first_by) as response:
+            lines = data_lines(response.aiter_bytes())
+            async with aclosing(lines):
+                while True:
+                    by = min(time.monotonic() + self._deadlines.token_s, ends) if spoken else first_by
+                    data = await _in_time(anext(lines, None), by, "token" if spoken else "first token")
+                    if data is None:
+                        break
+                    for piece in pieces_of(data):
+                        if isinstance(piece, Delta):
+                            spoken = True
+                            piece = Delta(cleaner.clean(piece.text))
+                        elif piece.finish_reason is not None:
+                            finished = True
+                        yield piece
+        if not finished:
+            raise interrupted()
+        if rest := cleaner.end():
+            yield Delta(rest)
+
+    @asynccontextmanager
+    async def _response(self, request: ChatRequest, by: float) -> AsyncIterator[httpx.Response]:
+        """The reply to a request once its headers are there; a status of 400 and above is a `ServerFailure`."""
+        client = self._client()
+        prepared = client.build_request("POST", f"{self.url}/chat/completions", json=request.body(self.model))
+        response: httpx.Response | None = None
+        try:
+            response = await _in_time(client.send(prepared, stream=True), by, "first token")
+            if response.status_code >= 400:
+                raise of_status(response.status_code, await _in_time(_read(response), by, "error message"))
+            kind = response.headers.get("content-type", "")
+            if not kind.startswith("text/event-stream"):
+                raise of_bad_reply(f"{kind[:60] or 'nothing'} where text/event-stream was asked for")
+            yield response
+        except httpx.RequestError as failure:
+            raise of_transport(failure, self.url) from failure
+        finally:
+            if response is not None:
+                await response.aclose()
+
+    async def _post(self, url: str, body: Mapping[str, Any]) -> tuple[int, httpx.Response]:
+        by = time.monotonic() + self._deadlines.first_token_s
+        with self._breaker.attempt() as attempt:
+            try:
+                reply = await _in_time(self._client().post(url, json=body), by, "count of tokens")
+            except httpx.RequestError as failure:
+                attempt.settle(False)
+                raise of_transport(failure, self.url) from failure
+            except ServerFailure:
+                attempt.settle(False)
+                raise
+            attempt.settle(reply.status_code < 500 or reply.status_code in _ABSENT)
+            return reply.status_code, reply
+
+    def _client(self) -> httpx.AsyncClient:
+        loop = asyncio.get_running_loop()
+        client = self._clients.get(loop)
+        if client is None:
+            timeout = httpx.Timeout(None, connect=self._deadlines.connect_s, pool=self._deadlines.connect_s)
+            client = httpx.AsyncClient(headers=self._headers, timeout=timeout, limits=self._limits, verify=self._tls)
+            self._clients[loop] = client
+        return client
+
+
+def base_url(url: str) -> str:
+    """The base of the API, ending in `/v1`, of a URL with or without it."""
+    trimmed = url.rstrip("/")
+    return trimmed if trimmed.endswith("/v1") else f"{trimmed}/v1"
+
+
+def first_model(url: str, key: str | None, *, timeout_s: float) -> str:
+    """The first model that a server lists. Raises `Unavailable` when it cannot be asked, or has none."""
+    found = list_models(base_url(url), {"Authorization": f"Bearer {key}"} if key else {}, timeout_s=timeout_s)
+    if not found:
+        raise Unavailable(f"the language model server at {url} serves no model", code="generator_refused_model")
+    return found[0]
+
+
+def list_models(url: str, headers: Mapping[str, str], *, timeout_s: float) -> list[str]:
+    """Names of the models behind a base URL. Raises `Unavailable` when the server does not answer as it should."""
+    try:
+        reply = httpx.get(f"{url}/models", headers=dict(headers), timeout=timeout_s)
+    except httpx.RequestError as failure:
+        raise Unavailable(
+            f"the language model server at {url} does not answer ({type(failure).__name__}); start it, or name another",
+            code="generator_unreachable",
+        ) from failure
+    if reply.status_code >= 400:
+        raise of_status(reply.status_code, reply.content).error
+    try:
+        return [str(one["id"]) for one in reply.json()["data"]]
+    except (ValueError, KeyError, TypeError):
+        raise of_bad_reply("no list of models").error from None
+
+
+async def _in_time(awaited: Any, by: float, what: str) -> Any:
+    """The result of `awaited`, which must come by the moment `by` (monotonic); raises `ServerFailure` otherwise."""
+    waiting_s = max(by - time.monotonic(), 0.0)
+    try:
+        async with asyncio.timeout(waiting_s):
+            return await awaited
+    except TimeoutError:
+        raise of_silence(round(waiting_s, 2), what) from None
+
+
+async def _read(response: httpx.Response) -> bytes:
+    """The first mebibyte of a body."""
+    body = b""
+    async for block in response.aiter_bytes():
+        body += block
+        if len(body) > _BODY_MAX:
+            break
+    return body
+
+
+def _counted(reply: httpx.Response) -> tuple[int, int | None]:
+    try:
+        body = cast(Mapping[str, Any], reply.json())
+        count, longest = body["count"], body.get("max_model_len")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise of_bad_reply("no count of tokens").error from None
+    if not isinstance(count, int) or not (longest is None or isinstance(longest, int)):
+        raise of_bad_reply("no count of tokens").error
+    return count, longest
