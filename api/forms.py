@@ -12,7 +12,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from ingest.documents import check_access, check_document_id
+from ingest.documents import check_access, check_document_id, check_origin
 from ingest.errors import FieldProblem, InvalidInput, TooLarge, UnsupportedMediaType
 from ingest.strict_json import parse_json
 
@@ -42,6 +42,7 @@ class UploadForm:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     metadata_by_file: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     access: tuple[str, ...] | None = None
+    origin: str | None = None
     password: str | None = field(default=None, repr=False)
 
     def metadata_of(self, file: ReceivedFile) -> dict[str, Any]:
@@ -109,7 +110,9 @@ def _is_multipart(request: Request) -> bool:
 def _read_form(form: FormData, file_field: str, document_id: str | None = None) -> UploadForm:
     problems: list[FieldProblem] = []
     upload = UploadForm(_files(form, file_field, document_id, problems))
-    known = {file_field, "metadata", "access", "password"} | ({"metadata_by_file"} if document_id is None else set())
+    known = {file_field, "metadata", "access", "origin", "password"} | (
+        {"metadata_by_file"} if document_id is None else set()
+    )
     problems += [
         FieldProblem(name[:100], f"is no field of this form; there are {', '.join(sorted(known))}")
         for name in dict.fromkeys(form)
@@ -118,6 +121,7 @@ def _read_form(form: FormData, file_field: str, document_id: str | None = None) 
     upload.metadata = _json_object(form, "metadata", problems)
     upload.metadata_by_file = _metadata_by_file(form, upload.files, problems)
     upload.access = _access(form, problems)
+    upload.origin = _origin(form, problems)
     upload.password = _text(form, "password", problems)
     if problems:
         detail = "; ".join(f"{problem.field}: {problem.message}" for problem in problems)
@@ -168,6 +172,15 @@ def _text(form: FormData, name: str, problems: list[FieldProblem]) -> str | None
         problems.append(FieldProblem(name, "comes once, as text"))
         return None
     return value
+
+
+def _origin(form: FormData, problems: list[FieldProblem]) -> str | None:
+    origin = _text(form, "origin", problems)
+    try:
+        return None if origin is None else check_origin(origin)
+    except InvalidInput as failure:
+        problems.append(FieldProblem("origin", failure.message))
+        return None
 
 
 def _json_object(form: FormData, name: str, problems: list[FieldProblem]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ DocumentStatus = Literal["queued", "indexing", "ready", "failed"]
 JobState = Literal["queued", "running", "succeeded", "partial", "failed", "cancelled"]
 JobDocumentState = Literal["queued", "running", "succeeded", "unchanged", "failed", "cancelled"]
 _DELETE_IDS_MAX = 10_000
+_FILES_MAX = 100_000
 
 
 def _not_blank(text: str) -> str:
@@ -197,6 +198,7 @@ class DocumentResponse(BaseModel):
     chunks: int
     language: str | None
     access: list[str]
+    origin: str | None = Field(description="The folder that the document is kept in step with.")
     parent_document_id: str | None
     duplicate_of: str | None
     credibility: CredibilityResponse
@@ -233,6 +235,27 @@ class SubmissionResponse(BaseModel):
     job_id: str
     documents: list[SubmittedDocumentResponse]
     documents_total: int
+
+
+class CompareRequest(_Request):
+    """The files of a folder: SHA-256 (hex) by document id."""
+
+    origin: str = Field(min_length=1, max_length=400, description="Name of the folder.")
+    files: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] = Field(max_length=_FILES_MAX)
+
+
+class CompareResponse(BaseModel):
+    """Ids of documents by what is to be done; each stands in one list."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    add: list[str] = Field(description="Not there yet.")
+    update: list[str] = Field(description="Other bytes, or failed for a reason that may have passed.")
+    adopt: list[str] = Field(description="The same bytes, but not marked as of this folder: send them to mark them.")
+    unchanged: list[str]
+    failed: list[str] = Field(description="The same bytes, which cannot be read.")
+    remove: list[str] = Field(description="Came from this folder and are no longer in it.")
+    conflicts: list[str] = Field(description="Of another folder, or not visible to the key.")
 
 
 class DeleteRequest(_Request):

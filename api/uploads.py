@@ -101,6 +101,7 @@ def _store(
             metadata=form.metadata_of(one.file),
             access=form.access,
             password=form.password,
+            origin=form.origin,
             problem=one.problem,
         )
         if upload.problem is None and upload.media_type in CORPUS_MEDIA_TYPES:

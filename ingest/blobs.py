@@ -43,6 +43,8 @@ class BlobStore:
         try:
             with partial.open("xb") as target:
                 blob = _copy(stream, target, max_bytes)
+                if self._holds(blob):
+                    return blob
                 target.flush()
                 os.fsync(target.fileno())
             self._publish(partial, blob.sha256)
@@ -78,6 +80,13 @@ class BlobStore:
         """The SHA-256 of every stored blob."""
         for path in self._folder.glob("??/??/*"):
             yield path.name
+
+    def _holds(self, blob: Blob) -> bool:
+        """Whether the same bytes are stored already, in full."""
+        try:
+            return self.path(blob.sha256).stat().st_size == blob.size_bytes
+        except FileNotFoundError:
+            return False
 
     def _publish(self, partial: Path, sha256: str) -> None:
         target = self.path(sha256)

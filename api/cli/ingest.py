@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,11 +10,13 @@ import typer
 from api.cli import options
 from api.cli.connection import connect
 from api.cli.errors import WRONG_INPUT
-from api.cli.output import one_line, print_json, print_table
-from api.cli.progress import progress_of_jobs, wait_for_jobs
+from api.cli.output import print_json
+from api.cli.progress import failures_of, progress_of_jobs, report_ingestion, wait_for_jobs
+from api.cli.sync import synchronise
+from ingest.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from api.client import Client, Job, JobDocument, Submission
+    from api.client import Client
 
 
 def ingest(
@@ -39,6 +40,18 @@ def ingest(
         typer.Option(help="Only keys with this tag see the files; may be given several times.", metavar="TAG"),
     ] = None,
     password: Annotated[str | None, typer.Option(help="Opens encrypted files; it is not stored.")] = None,
+    sync: Annotated[
+        bool,
+        typer.Option(
+            "--sync",
+            help="Keep the collection in step with one folder: add, update, and delete what came from it and is gone.",
+        ),
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what --sync would do.")] = False,
+    origin: Annotated[
+        str | None,
+        typer.Option(help="What marks the folder's documents, by default its full path; for --sync.", metavar="NAME"),
+    ] = None,
     collection: options.Collection = "default",
     as_json: options.Json = False,
     url: options.Url = None,
@@ -53,6 +66,24 @@ def ingest(
     from api.client import find_files
 
     facts = options.json_object(metadata, "--metadata")
+    if sync:
+        with connect(url, data_dir, key, create=True) as client:
+            if not dry_run:
+                _make_collection(client, collection)
+            synchronise(
+                client,
+                paths,
+                collection=collection,
+                origin=origin,
+                dry_run=dry_run,
+                as_json=as_json,
+                metadata=facts,
+                access=access,
+                password=password,
+            )
+        return
+    if dry_run or origin:
+        raise InvalidInput("--dry-run and --origin belong to --sync", code="invalid_usage")
     files = find_files(paths)
     with connect(url, data_dir, key, create=True) as client, progress_of_jobs() as progress:
         _make_collection(client, collection)
@@ -62,11 +93,11 @@ def ingest(
         ):
             submissions.append(submission)
         jobs = wait_for_jobs(client, [submission["job_id"] for submission in submissions], progress)
-        failures = [failure for job in jobs for failure in _failures(client, job)]
+        failures = [failure for job in jobs for failure in failures_of(client, job)]
     if as_json:
         print_json({"submissions": submissions, "jobs": jobs, "failures": failures})
     else:
-        _report(submissions, jobs, failures)
+        report_ingestion(submissions, jobs, failures)
     if all(job["state"] not in ("succeeded", "partial") for job in jobs):
         raise typer.Exit(WRONG_INPUT)
 
@@ -81,26 +112,3 @@ def _make_collection(client: Client, name: str) -> None:
             raise
         client.put_collection(name)
         typer.echo(f"collection {name} is new", err=True)
-
-
-def _failures(client: Client, job: Job) -> list[JobDocument]:
-    return list(client.job_documents(job["job_id"], state="failed")) if job["failed"] else []
-
-
-def _report(submissions: Sequence[Submission], jobs: Sequence[Job], failures: Sequence[JobDocument]) -> None:
-    unchanged = sum(
-        document["status"] == "unchanged" for submission in submissions for document in submission["documents"]
-    )
-    succeeded = sum(job["done"] - job["failed"] for job in jobs) - unchanged
-    typer.echo(f"{succeeded} ingested, {unchanged} unchanged, {len(failures)} failed")
-    for job in jobs:
-        if error := job["error"]:
-            typer.echo(f"job {job['job_id']} {job['state']}: {one_line(error['message'])} ({error['code']})", err=True)
-    if failures:
-        rows = [(document["document_id"], *_reason(document)) for document in failures]
-        print_table(["Failed document", "Code", "Reason"], rows, err=True)
-
-
-def _reason(document: JobDocument) -> tuple[str, str]:
-    error = document["error"]
-    return (error["code"], error["message"]) if error else ("unknown", "")

@@ -1,4 +1,4 @@
-"""Shows how far jobs have come: a bar for each stage on a terminal, plain lines elsewhere."""
+"""Shows how far jobs have come (a bar for each stage on a terminal, plain lines elsewhere) and how they ended."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
+from api.cli.output import one_line, print_table
+
 if TYPE_CHECKING:
-    from api.client import Client, Job
+    from api.client import Client, Job, JobDocument, Submission
 
 _STAGES = ("parsing", "chunking", "embedding", "indexing")
 
@@ -44,6 +46,30 @@ def wait_for_jobs(client: Client, job_ids: Sequence[str], progress: Progress) ->
         progress(jobs.values())
 
     return [client.wait_for_job(job_id, progress=tell) for job_id in job_ids]
+
+
+def failures_of(client: Client, job: Job) -> list[JobDocument]:
+    """The documents of a job that failed."""
+    return list(client.job_documents(job["job_id"], state="failed")) if job["failed"] else []
+
+
+def report_ingestion(submissions: Sequence[Submission], jobs: Sequence[Job], failures: Sequence[JobDocument]) -> None:
+    unchanged = sum(
+        document["status"] == "unchanged" for submission in submissions for document in submission["documents"]
+    )
+    succeeded = sum(job["done"] - job["failed"] for job in jobs) - unchanged
+    typer.echo(f"{succeeded} ingested, {unchanged} unchanged, {len(failures)} failed")
+    for job in jobs:
+        if error := job["error"]:
+            typer.echo(f"job {job['job_id']} {job['state']}: {one_line(error['message'])} ({error['code']})", err=True)
+    if failures:
+        rows = [(document["document_id"], *_reason(document)) for document in failures]
+        print_table(["Failed document", "Code", "Reason"], rows, err=True)
+
+
+def _reason(document: JobDocument) -> tuple[str, str]:
+    error = document["error"]
+    return (error["code"], error["message"]) if error else ("unknown", "")
 
 
 class _Bars:

@@ -3,6 +3,7 @@
 from api.client.client import Client
 from api.client.errors import ProblemError
 from api.client.events import StreamEvent
+from api.client.folders import FolderPlan, FolderSync
 from api.client.types import (
     Answer,
     Citation,
@@ -33,6 +34,8 @@ __all__ = [
     "Document",
     "DocumentCredibility",
     "Failure",
+    "FolderPlan",
+    "FolderSync",
     "Hit",
     "Job",
     "JobDocument",

@@ -93,8 +93,12 @@ class Client:
         metadata: Mapping[str, Any] | None = None,
         access: Sequence[str] | None = None,
         password: str | None = None,
+        origin: str | None = None,
     ) -> Submission:
-        """Send the files in one request, streamed from the disk; they are being ingested when this returns."""
+        """Send the files in one request, streamed from the disk; they are being ingested when this returns.
+
+        `origin` marks them as of a folder that is kept in step (`FolderSync`).
+        """
         fields: dict[str, Any] = {}
         if metadata:
             fields["metadata"] = json.dumps(metadata)
@@ -102,6 +106,8 @@ class Client:
             fields["access"] = list(access)
         if password is not None:
             fields["password"] = password
+        if origin is not None:
+            fields["origin"] = origin
         with ExitStack() as stack:
             parts = [("files", (file.document_id, stack.enter_context(file.path.open("rb")))) for file in files]
             return cast(
@@ -116,10 +122,20 @@ class Client:
         metadata: Mapping[str, Any] | None = None,
         access: Sequence[str] | None = None,
         password: str | None = None,
+        origin: str | None = None,
     ) -> Iterator[Submission]:
         """Send any number of files, some at a time; yields what became of each request."""
         for batch in in_batches(files):
-            yield self.upload(batch, collection=collection, metadata=metadata, access=access, password=password)
+            yield self.upload(
+                batch, collection=collection, metadata=metadata, access=access, password=password, origin=origin
+            )
+
+    def compare_documents(
+        self, hashes: Mapping[str, str], *, origin: str, collection: str = DEFAULT_COLLECTION
+    ) -> dict[str, list[str]]:
+        """What is to be sent and deleted so that the documents are the files of a folder (SHA-256 by document id)."""
+        body = {"origin": origin, "files": dict(hashes)}
+        return cast(dict[str, list[str]], self._json("POST", f"{_collection(collection)}/documents:compare", json=body))
 
     def put_document(
         self,

@@ -69,6 +69,7 @@ class Document(TypedDict):
     chunks: int
     language: str | None
     access: list[str]
+    origin: str | None
     parent_document_id: str | None
     duplicate_of: str | None
     credibility: DocumentCredibility

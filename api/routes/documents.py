@@ -21,6 +21,8 @@ from api.dependencies import PROBLEM, Cursor, Limit, ServiceDep, Version
 from api.forms import received_document, received_form
 from api.json_body import StrictRoute
 from api.models import (
+    CompareRequest,
+    CompareResponse,
     DeleteRequest,
     DocumentResponse,
     DocumentStatus,
@@ -46,6 +48,7 @@ _ATTRIBUTES: dict[str, Any] = {
         "items": {"type": "string"},
         "description": "Tags of which a key needs one to see the documents (or one JSON array); empty: everyone.",
     },
+    "origin": {"type": "string", "description": "The folder that the documents are kept in step with."},
     "password": {"type": "string", "description": "Opens encrypted files; kept in memory until they are read."},
 }
 _FILE: dict[str, Any] = {"type": "string", "format": "binary"}
@@ -92,6 +95,14 @@ async def post_documents(name: str, request: Request, caller: Writer, service: S
     collection = await asyncio.to_thread(service.collections.get, name)
     async with received_form(request) as form:
         return await asyncio.to_thread(record_upload, service, collection, form, caller)
+
+
+@router.post("/documents:compare")
+def compare_documents(name: str, body: CompareRequest, caller: Writer, service: ServiceDep) -> CompareResponse:
+    """What to send and what to delete so that the documents are those of a folder. Changes nothing."""
+    collection = service.collections.get(name)
+    found = service.documents.compare(collection, body.origin, body.files, tags=caller.tags)
+    return CompareResponse.model_validate(found)
 
 
 @router.post("/documents:delete")

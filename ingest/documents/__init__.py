@@ -6,9 +6,11 @@ from ingest.documents.checks import (
     check_access,
     check_document_id,
     check_metadata,
+    check_origin,
     new_id,
     visible,
 )
+from ingest.documents.comparison import Comparison
 from ingest.documents.documents import Documents
 from ingest.documents.model import (
     DocumentRecord,
@@ -26,6 +28,7 @@ from ingest.documents.versions import fail_version, put_version
 __all__ = [
     "ID_CHARS_MAX",
     "RESERVED_ENDINGS",
+    "Comparison",
     "DocumentRecord",
     "Documents",
     "Original",
@@ -38,6 +41,7 @@ __all__ = [
     "check_collection",
     "check_document_id",
     "check_metadata",
+    "check_origin",
     "fail_version",
     "load_version_text",
     "new_id",

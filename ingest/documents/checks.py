@@ -30,11 +30,20 @@ def check_document_id(document_id: str) -> str:
             f"a document id has 1 to {ID_CHARS_MAX} characters, this one has {len(document_id)}",
             code="invalid_document_id",
         )
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in document_id):
+    if _has_controls(document_id):
         raise InvalidInput("a document id has no control characters", code="invalid_document_id")
     if document_id.endswith(RESERVED_ENDINGS):
         raise InvalidInput("a document id does not end in /text or /content", code="invalid_document_id")
     return document_id
+
+
+def check_origin(origin: str) -> str:
+    """Returns the name of a folder. Raises `InvalidInput` as `check_document_id` does for its length and characters."""
+    if not 1 <= len(origin) <= ID_CHARS_MAX or _has_controls(origin):
+        raise InvalidInput(
+            f"an origin has 1 to {ID_CHARS_MAX} characters, none of them control characters", code="invalid_origin"
+        )
+    return origin
 
 
 def check_access(access: Sequence[str] | None) -> tuple[str, ...] | None:
@@ -57,6 +66,10 @@ def visible(tags: frozenset[str] | None) -> ColumnElement[bool]:
     access = schema.document_access
     own = access.c.document_pk == schema.documents.c.pk
     return or_(~exists().where(own), exists().where(own, access.c.tag.in_(sorted(tags))))
+
+
+def _has_controls(text: str) -> bool:
+    return any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
 
 
 def check_metadata(metadata: Mapping[str, Any]) -> Mapping[str, Any]:

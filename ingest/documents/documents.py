@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, not_, select
 
@@ -10,7 +10,8 @@ from ingest.blobs import BlobStore
 from ingest.catalogue import Catalogue, schema
 from ingest.collections import Collection
 from ingest.corpus import CorpusLine
-from ingest.documents.checks import check_access, check_document_id, check_metadata, visible
+from ingest.documents.checks import check_access, check_document_id, check_metadata, check_origin, visible
+from ingest.documents.comparison import Comparison, compare
 from ingest.documents.model import DocumentRecord, Original, Submission, Upload, VersionText
 from ingest.documents.passwords import Passwords
 from ingest.documents.records import find, find_version, load_record, load_version_text
@@ -38,6 +39,8 @@ class Documents:
             check_document_id(upload.document_id)
             check_access(upload.access)
             check_metadata(upload.metadata)
+            if upload.origin is not None:
+                check_origin(upload.origin)
 
         def change(connection: Connection) -> Submission:
             check_collection(connection, collection)
@@ -47,6 +50,13 @@ class Documents:
             return submit(connection, collection, uploads, key_id, self._passwords)
 
         return self._catalogue.write(change)
+
+    def compare(
+        self, collection: Collection, origin: str, hashes: Mapping[str, str], *, tags: frozenset[str] | None
+    ) -> Comparison:
+        """What a holder of `tags` would have to do to bring the documents in step with a folder; see `compare`."""
+        with self._catalogue.read() as connection:
+            return compare(connection, collection, origin, hashes, tags=tags)
 
     def get(self, collection: Collection, document_id: str) -> DocumentRecord:
         """Raises `NotFound` (`document_not_found`)."""

@@ -16,7 +16,10 @@ from ingest.parsing.document import Page
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One file handed in. `problem` is set when it cannot be read at all: it is recorded as failed beside good ones."""
+    """One file handed in. `problem` is set when it cannot be read at all: it is recorded as failed beside good ones.
+
+    `origin` names the folder that the document is kept in step with.
+    """
 
     document_id: str
     filename: str
@@ -26,6 +29,7 @@ class Upload:
     access: Sequence[str] | None = None
     password: str | None = field(default=None, repr=False)
     parent_document_id: str | None = None
+    origin: str | None = None
     problem: CitewellError | None = None
 
 
@@ -66,6 +70,7 @@ class DocumentRecord:
     chunks: int
     language: str | None
     access: tuple[str, ...]
+    origin: str | None
     parent_document_id: str | None
     duplicate_of: str | None
     credibility: Credibility

@@ -77,6 +77,7 @@ def load_record(connection: Connection, collection: Collection, row: Row[Any]) -
         chunks=connection.execute(counted).scalar_one(),
         language=version.language,
         access=tuple(connection.execute(tags.order_by(schema.document_access.c.tag)).scalars()),
+        origin=row.origin,
         parent_document_id=row.parent_document_id,
         duplicate_of=_duplicate_of(connection, row, version.sha256),
         credibility=Credibility(

@@ -122,6 +122,7 @@ def _create_document(connection: Connection, collection: Collection, upload: Upl
             parent_document_id=upload.parent_document_id,
             status="queued",
             metadata=dict(upload.metadata),
+            origin=upload.origin,
             media_type=upload.media_type,
             credibility=credibility.score,
             credibility_source=credibility.source,
@@ -138,6 +139,8 @@ def _apply_attributes(connection: Connection, collection: Collection, document: 
     """Metadata and tags as sent, also for what came attached: who may not read a mail, reads nothing of it."""
     access = check_access(upload.access)
     table = schema.documents
+    if upload.origin is not None:
+        connection.execute(update(table).where(table.c.pk == document.pk).values(origin=upload.origin))
     rows = [document]
     while rows:
         keys = [row.pk for row in rows]

@@ -26,6 +26,7 @@ SCOPE_OF = {
     ("GET", "/v1/collections/{name}/generations"): "read",
     ("POST", "/v1/collections/{name}/documents"): "write",
     ("POST", "/v1/collections/{name}/documents:delete"): "write",
+    ("POST", "/v1/collections/{name}/documents:compare"): "write",
     ("GET", "/v1/collections/{name}/documents"): "read",
     ("GET", "/v1/collections/{name}/documents/{document_id:path}/text"): "read",
     ("GET", "/v1/collections/{name}/documents/{document_id:path}/content"): "read",
