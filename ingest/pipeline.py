@@ -1,8 +1,8 @@
 """The ingest job: parse, chunk, embed, commit, wait for the index.
 
-Parsing runs ahead in worker processes while earlier documents are embedded. A group of documents is committed in one
-transaction with its chunks, vectors and index-change rows, so that after a kill each document is there whole or not at
-all; the job, run again, goes on with the documents that have not ended.
+Documents are parsed (in worker processes) and chunked ahead while earlier ones are embedded and committed. A group of
+documents is committed in one transaction with its chunks, vectors and index-change rows, so that after a kill each
+document is there whole or not at all; the job, run again, goes on with the documents that have not ended.
 """
 
 from __future__ import annotations
@@ -36,17 +36,16 @@ from ingest.generations import GenerationSpec
 from ingest.index_log import IndexProgress
 from ingest.jobs import Job, JobContext, settle_job_counts
 from ingest.language import detect_language
+from ingest.lookahead import Lookahead
 from ingest.models import Encoder, FloatArray, ModelRuntime, Priority
 from ingest.parsing.document import ParsedDocument, SourceFile
 from ingest.reuse import find_twin, reusable_facts
 from ingest.settings import IngestSettings
 
 _LOG = logging.getLogger(__name__)
-_DOCUMENTS_AHEAD = 64
-_BYTES_AHEAD = 64 << 20
-_GROUP_CHUNKS = 256
-_GROUP_DOCUMENTS = 128
-_EXPAND_LINES = 200  # some tenths of a second on the writer thread, for which others wait
+_TASKS_PER_QUERY = 128
+_GROUPS_EMBEDDED = 2  # while the model works on one, the next is tokenised and queued behind it
+_TEXTS_AT_ONCE = 1_024
 _INDEX_WAIT_S = 600.0
 _INDEX_POLL_S = 1.0
 
@@ -93,57 +92,39 @@ class IngestHandler:
         return self._outcome(job)
 
     def _process(self, job: Job, collection: Collection, context: JobContext) -> None:
+        """Three things at once: documents are prepared, one group is embedded and the next waits, one is committed."""
         passed = _StageCounts(job, context)
-        with ThreadPoolExecutor(self._settings.parse_workers, thread_name_prefix="prepare") as executor:
-            ahead: deque[tuple[Task, Future[Prepared]]] = deque()
-            tasks = self._tasks(job)
-            try:
-                self._refill(executor, ahead, tasks, collection, passed)
-                while ahead:
-                    context.check()
-                    group = self._next_group(ahead)
-                    self._refill(executor, ahead, tasks, collection, passed)
-                    self._commit(job, collection, group, self._embed(collection, group))
-                    passed.add("embedding", len(group))
-                    if not ahead:  # what was committed may have brought attachments, which are at the queue's end
-                        tasks = self._tasks(job)
-                        self._refill(executor, ahead, tasks, collection, passed)
-            finally:
-                executor.shutdown(wait=False, cancel_futures=True)
+        embedded: deque[tuple[list[Prepared], Future[FloatArray]]] = deque()
+        with (
+            ThreadPoolExecutor(_GROUPS_EMBEDDED, thread_name_prefix="embed") as executor,
+            Lookahead(
+                lambda task: self._prepare(task, collection, passed),
+                self._tasks(job),
+                workers=self._settings.parse_workers,
+            ) as ahead,
+        ):
+            while ahead or embedded:
+                context.check()
+                if not embedded or (len(embedded) < _GROUPS_EMBEDDED and ahead.is_ready):
+                    group = ahead.take()
+                    embedded.append((group, executor.submit(self._embed, collection, group)))
+                    continue
+                group, vectors = embedded.popleft()
+                self._commit(job, collection, group, vectors.result())
+                ahead.give_back(group)
+                passed.add("embedding", len(group))
+                if not ahead and not embedded:  # attachments of what was committed are at the queue's end
+                    ahead.restart(self._tasks(job))
 
     def _tasks(self, job: Job) -> Iterator[Task]:
         last = 0
         while True:
             with self._catalogue.read() as connection:
-                page = _queued_tasks(connection, job.pk, after=last, limit=_DOCUMENTS_AHEAD)
+                page = _queued_tasks(connection, job.pk, after=last, limit=_TASKS_PER_QUERY)
             if not page:
                 return
             last = page[-1].job_document_pk
             yield from page
-
-    def _refill(
-        self,
-        executor: ThreadPoolExecutor,
-        ahead: deque[tuple[Task, Future[Prepared]]],
-        tasks: Iterator[Task],
-        collection: Collection,
-        passed: _StageCounts,
-    ) -> None:
-        """Parse ahead, within a number of documents and of bytes: parsed texts wait in memory."""
-        while len(ahead) < _DOCUMENTS_AHEAD and (not ahead or sum(task.bytes for task, _ in ahead) < _BYTES_AHEAD):
-            task = next(tasks, None)
-            if task is None:
-                return
-            ahead.append((task, executor.submit(self._prepare, task, collection, passed)))
-
-    def _next_group(self, ahead: deque[tuple[Task, Future[Prepared]]]) -> list[Prepared]:
-        """At least one document; more as far as they are ready, up to the size of a group."""
-        group = [ahead.popleft()[1].result()]
-        while ahead and ahead[0][1].done() and len(group) < _GROUP_DOCUMENTS:
-            if sum(len(prepared.chunks) for prepared in group) >= _GROUP_CHUNKS:
-                break
-            group.append(ahead.popleft()[1].result())
-        return group
 
     def _prepare(self, task: Task, collection: Collection, passed: _StageCounts) -> Prepared:
         try:
@@ -210,8 +191,11 @@ class IngestHandler:
             for chunk in prepared.chunks
         ]
         encoder = self._encoder_for(collection.live_generation.spec)
-        made = self._runtime.embed(encoder, texts, kind="document", priority=Priority.BULK)
-        return _in_order(group, made)
+        made = [
+            self._runtime.embed(encoder, texts[start : start + _TEXTS_AT_ONCE], kind="document", priority=Priority.BULK)
+            for start in range(0, max(1, len(texts)), _TEXTS_AT_ONCE)
+        ]
+        return _in_order(group, np.concatenate(made))
 
     def _commit(self, job: Job, collection: Collection, group: Sequence[Prepared], vectors: FloatArray) -> None:
         published = self._progress.published(collection.pk)
