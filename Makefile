@@ -6,10 +6,11 @@ BIN := $(VENV)/bin
 PLATFORM ?= cpu
 INSTALLED := $(VENV)/.installed-$(PLATFORM)
 DEVELOPED := $(VENV)/.developed-$(PLATFORM)
+VLLM_VENV := .venv-vllm
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: serve test torture lint types layers check clean
+.PHONY: serve test test-vllm torture lint types layers check clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -31,6 +32,16 @@ test: $(DEVELOPED) ## install what the tests need, then run them
 	.ci/system-packages
 	$(BIN)/python -m pytest
 
+$(VLLM_VENV)/.installed: constraints-vllm.txt .ci/vllm-environment
+	PYTHON=$(PYTHON) .ci/vllm-environment $(VLLM_VENV)
+	touch $@
+
+test-vllm: $(DEVELOPED) ## install a real vLLM for the CPU beside, and run the tests that need it (x86-64 Linux)
+	@if [ "$$(uname -sm)" = "Linux x86_64" ]; then \
+	  $(MAKE) --no-print-directory $(VLLM_VENV)/.installed && \
+	  $(BIN)/python -m pytest tests/vllm --vllm $(VLLM_VENV)/bin/vllm; \
+	else echo "test-vllm is skipped: there is a CPU build of vLLM for x86-64 Linux only"; fi
+
 torture: $(DEVELOPED) ## kill the service sixty times, and check what is left
 	$(BIN)/python -m pytest tests/torture --kills 60 --timeout 3600
 
@@ -44,7 +55,7 @@ types: $(DEVELOPED)
 layers: $(DEVELOPED)
 	$(BIN)/lint-imports
 
-check: lint types layers test ## everything the gate runs
+check: lint types layers test test-vllm ## everything the gate runs
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(VLLM_VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -28,6 +28,12 @@ class Settings(BaseSettings, IngestSettings, RetrieveSettings, GenerateSettings)
     question_chars_max: int = Field(
         4_000, ge=1, description="Longest question or query.", json_schema_extra={"unit": "characters"}
     )
+    stream_heartbeat_s: float = Field(
+        15,
+        gt=0,
+        description="A stream without events sends a comment after this time.",
+        json_schema_extra={"unit": "s"},
+    )
     concurrent_requests_max: int = Field(
         64, ge=1, description="Searches and questions under way at once; beyond, requests get 429."
     )

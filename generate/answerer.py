@@ -31,7 +31,7 @@ from generate.assessment import Assessment, Assessor
 from generate.citations import CheckedSentence, CitationChecker
 from generate.composition import Outcome, compose, trace_of
 from generate.conflicts import ConflictFinder, Findings
-from generate.conversations import Conversations
+from generate.conversations import Conversations, within_budget
 from generate.fingerprint import pipeline_fingerprint, template_fingerprint
 from generate.generators import Draft, Evidence, Finished, Generator, Sentence
 from generate.policy import Decision, RefusalPolicy
@@ -254,7 +254,8 @@ class Answerer:
         """The question in words that need no conversation; nothing but words is taken from the turns before."""
         if self._rewriter is None or (question.conversation_id is None and not question.history):
             return question.text
-        history: Sequence[str] = question.history
+        budget = self._settings.conversation_turns, self._settings.conversation_chars
+        history: Sequence[str] = within_budget(question.history, turns=budget[0], chars=budget[1])
         if question.conversation_id is not None and self._conversations is not None:
             history = await asyncio.to_thread(
                 self._conversations.questions_before,

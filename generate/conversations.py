@@ -53,12 +53,7 @@ class Conversations:
         )
         with self._catalogue.read() as connection:
             found = [str(body["question_used"]) for body in connection.execute(query).scalars()]
-        kept: list[str] = []
-        for text in found:
-            if sum(map(len, kept)) + len(text) > self._history_chars:
-                break
-            kept.append(text)
-        return kept[::-1]
+        return within_budget(found[::-1], turns=self._history_turns, chars=self._history_chars)
 
     def turns(self, conversation_id: str, *, key_id: str | None) -> list[Turn]:
         """All turns, oldest first. Raises `NotFound` (`conversation_not_found`)."""
@@ -102,6 +97,16 @@ class Conversations:
         own = and_(answers.c.conversation_id == conversation_id, answers.c.key_id.is_not_distinct_from(key_id))
         latest = select(func.max(answers.c.created_at)).where(own).scalar_subquery()
         return and_(own, latest >= in_future(-self._ttl_s))
+
+
+def within_budget(questions: Sequence[str], *, turns: int, chars: int) -> list[str]:
+    """The latest of `questions` (oldest first) that fit into the budget of turns and characters, oldest first."""
+    kept: list[str] = []
+    for text in reversed(questions[-turns:]):
+        if sum(map(len, kept)) + len(text) > chars:
+            break
+        kept.append(text)
+    return kept[::-1]
 
 
 def _not_found(conversation_id: str) -> NotFound:

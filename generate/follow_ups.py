@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import reduce
 
 from ingest.sentences import cjk_share
 
@@ -63,7 +64,14 @@ class FollowUpRewriter:
     """Carries the entity of the latest question over, by rule. Implements `retrieve.QueryRewriter`."""
 
     async def rewrite(self, question: str, history: Sequence[str]) -> str:
-        return carry_over(question, history[-1]) if history else question
+        """Each question of the history is made to stand alone first: a caller that keeps the conversation itself sends
+        them as they were asked.
+        """
+        return (
+            reduce(lambda before, text: carry_over(text, before), [*history[1:], question], history[0])
+            if history
+            else question
+        )
 
 
 def carry_over(question: str, before: str) -> str:

@@ -10,7 +10,7 @@ class QueryRewriter(Protocol):
     """Makes a question independent of the questions before it."""
 
     async def rewrite(self, question: str, history: Sequence[str]) -> str:
-        """The question to search for; `history` are the questions before it, oldest first, already standing alone.
+        """The question to search for; `history` are the questions before it, oldest first, as asked or standing alone.
 
         Returns the question as it is when it needs nothing from them.
         """

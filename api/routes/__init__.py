@@ -2,7 +2,19 @@
 
 from fastapi import APIRouter
 
-from api.routes import answers, ask, collections, conversations, documents, feedback, jobs, operations, receipts, search
+from api.routes import (
+    answers,
+    ask,
+    collections,
+    conversations,
+    documents,
+    feedback,
+    jobs,
+    openai,
+    operations,
+    receipts,
+    search,
+)
 
 ROUTERS: tuple[APIRouter, ...] = (
     collections.router,
@@ -14,6 +26,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     answers.router,
     feedback.router,
     conversations.router,
+    openai.router,
     operations.router,
 )
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack, aclosing
-from typing import cast
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
+from api.answering import answering, drain
 from api.auth import Reader
 from api.bootstrap import Service
 from api.dependencies import PROBLEM, AdmissionDep, ServiceDep, check_length
-from api.events import MEDIA_TYPE, Event, EventStream
+from api.events import MEDIA_TYPE, Event, EventStream, kept_alive, unless_client_leaves
 from api.json_body import StrictRoute
 from api.models import AnswerResponse, AskRequest, CitationResponse, HitResponse
 from generate.answer import (
@@ -25,8 +25,6 @@ from generate.answer import (
     RetrievalEvent,
     SentenceEvent,
 )
-from ingest.collections import Collection
-from ingest.errors import FieldProblem, InvalidInput
 
 router = APIRouter(prefix="/v1/collections/{name}", tags=["ask"], route_class=StrictRoute, responses=PROBLEM)
 
@@ -75,24 +73,16 @@ async def ask(
     async with AsyncExitStack() as resources:
         resources.enter_context(admission.slot())
         collection = await asyncio.to_thread(service.collections.get, name)
-        events = service.answerer.stream(
-            _question(body, collection, service),
-            collection=collection,
-            generation=collection.live_generation,
-            access=caller.access,
-            key_id=caller.key_id,
-        )
-        await resources.enter_async_context(aclosing(cast(AsyncGenerator[AnswerEvent, None], events)))
-        if body.stream:
-            return EventStream(_events(await anext(events), events), request, resources.pop_all())
-        return await _drain(events)
+        question = _question(body, service)
+        events = await resources.enter_async_context(answering(service, collection, question, caller))
+        if not body.stream:
+            return AnswerResponse.of(await unless_client_leaves(request, drain(events)))
+        told = kept_alive(_events(await anext(events), events), every_s=service.settings.stream_heartbeat_s)
+        alive = await resources.enter_async_context(told)
+        return EventStream(alive, request, resources.pop_all())
 
 
-def _question(body: AskRequest, collection: Collection, service: Service) -> Question:
-    if body.template is not None and body.template not in collection.templates:
-        known = ", ".join(sorted(collection.templates)) or "none"
-        message = f"template {body.template[:100]!r} does not exist in this collection; there are: {known}"
-        raise InvalidInput(message, code="unknown_template", problems=(FieldProblem("template", message),))
+def _question(body: AskRequest, service: Service) -> Question:
     return Question(
         body.question,
         top_k=body.top_k or service.settings.ask_top_k,
@@ -103,13 +93,6 @@ def _question(body: AskRequest, collection: Collection, service: Service) -> Que
         draft=body.draft,
         cache=body.cache,
     )
-
-
-async def _drain(events: AsyncIterator[AnswerEvent]) -> AnswerResponse:
-    async for event in events:
-        if isinstance(event, DoneEvent):
-            return AnswerResponse.of(event.answer)
-    raise AssertionError("a stream ends with its answer or an error")
 
 
 async def _events(first: AnswerEvent, others: AsyncIterator[AnswerEvent]) -> AsyncIterator[Event]:

@@ -181,6 +181,52 @@ def test_leaving_a_stream_cancels_it(client: httpx.Client, service: Service, mon
     assert ended.wait(10)
 
 
+def test_leaving_a_whole_answer_cancels_it_too(
+    client: httpx.Client, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for it any more."""
+    stream, begun, ended = service.answerer.stream, threading.Event(), threading.Event()
+
+    async def slow(*args: Any, **kwargs: Any) -> AsyncIterator[AnswerEvent]:
+        try:
+            async for event in stream(*args, **kwargs):
+                yield event
+                begun.set()
+                await asyncio.sleep(60)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(type(service.answerer), "stream", lambda _, *args, **kwargs: slow(*args, **kwargs))
+    with pytest.raises(httpx.ReadTimeout):
+        client.post(ASK, json={"question": "a"}, timeout=1)
+    assert begun.is_set()
+    assert ended.wait(10)
+
+
+class TestHeartbeats:
+    """With a comment every fiftieth of a second."""
+
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={"stream_heartbeat_s": 0.02})
+
+    def test_a_stream_without_events_stays_alive(
+        self, client: httpx.Client, service: Service, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Comments come between the events, and the events as ever."""
+        stream = service.answerer.stream
+
+        async def slow(*args: Any, **kwargs: Any) -> AsyncIterator[AnswerEvent]:
+            async for event in stream(*args, **kwargs):
+                yield event
+                await asyncio.sleep(0.2)
+
+        monkeypatch.setattr(type(service.answerer), "stream", lambda _, *args, **kwargs: slow(*args, **kwargs))
+        body = client.post(ASK, json={"question": "a", "stream": True}).content
+        assert body.count(b": still here") >= 2
+        assert [name for name, _ in events(body)] == ["retrieval", "done"]
+
+
 def test_templates_and_certificates_must_exist(client: httpx.Client) -> None:
     """An unknown template is 422; a bound without certificate is 409."""
     problem(client.post(ASK, json={"question": "a", "template": "nix"}), 422, "unknown_template")

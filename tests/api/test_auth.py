@@ -46,6 +46,9 @@ SCOPE_OF = {
     ("POST", "/v1/answers/{answer_id}/feedback"): "read",
     ("GET", "/v1/conversations/{conversation_id}"): "read",
     ("DELETE", "/v1/conversations/{conversation_id}"): "read",
+    ("GET", "/v1/models"): "read",
+    ("GET", "/v1/models/{model}"): "read",
+    ("POST", "/v1/chat/completions"): "read",
     ("GET", "/metrics"): "read",
 }
 

@@ -1,0 +1,198 @@
+"""The OpenAI interface, used with the official client as it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from openai import (
+    APIError,
+    AuthenticationError,
+    NotFoundError,
+    OpenAI,
+    PermissionDeniedError,
+    UnprocessableEntityError,
+)
+from typer.testing import CliRunner
+
+from api.bootstrap import Service
+from api.cli import app
+from api.keys import Keys
+from generate.answer import AnswerEvent
+from ingest.errors import Unavailable
+from tests.api.live import SHIPS, events
+
+ASK = "/v1/collections/default/ask"
+QUESTION = "When does the ferry Aurora sail from Norrhamn?"
+
+
+@pytest.fixture
+def openai(url: str) -> Iterator[OpenAI]:
+    with OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client:
+        yield client
+
+
+def user(*texts: str) -> list[Any]:
+    return [{"role": "user", "content": text} for text in texts]
+
+
+def test_a_completion_is_a_cited_answer(filled: httpx.Client, openai: OpenAI) -> None:
+    """Citations as annotations that lead to the quote, and the whole answer beside."""
+    reply = openai.chat.completions.create(model="default", messages=user(QUESTION), temperature=0.7, max_tokens=5)
+    [choice] = reply.choices
+    message = choice.message
+    assert (reply.object, reply.model, choice.finish_reason) == ("chat.completion", "default", "stop")
+    assert message.content is not None
+    assert "07:30" in message.content
+    assert message.refusal is None
+    assert message.annotations is not None
+    citation = message.annotations[0].url_citation
+    assert message.content[citation.start_index : citation.end_index] in SHIPS
+    address, _, fragment = citation.url.partition("#char=")
+    start, end = map(int, fragment.split(","))
+    assert filled.get(address).text[start:end] == message.annotations[0].citewell["quote"]  # type: ignore[attr-defined]
+    whole = reply.citewell  # type: ignore[attr-defined]
+    assert whole["answer"] == message.content
+    assert reply.id == f"chatcmpl-{whole['answer_id']}"
+    assert reply.usage is not None
+    assert (reply.usage.prompt_tokens, reply.usage.completion_tokens, reply.usage.total_tokens) == (0, 0, 0)
+
+
+def test_a_stream_of_sentences_makes_the_same_answer(filled: httpx.Client, openai: OpenAI) -> None:
+    """The last chunk with a choice holds the citations; usage comes where it is asked for."""
+    whole = openai.chat.completions.create(model="default", messages=user(QUESTION))
+    chunks = list(
+        openai.chat.completions.create(
+            model="default", messages=user(QUESTION), stream=True, stream_options={"include_usage": True}
+        )
+    )
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert text == whole.choices[0].message.content
+    assert chunks[-1].usage is not None
+    assert chunks[-1].choices == []
+    last = chunks[-2]
+    assert last.choices[0].finish_reason == "stop"
+    assert last.choices[0].delta.annotations  # type: ignore[attr-defined]
+    assert last.citewell["status"] == "answered"  # type: ignore[attr-defined]
+    assert len({chunk.id for chunk in chunks}) == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_refusal_is_told_in_words(filled: httpx.Client, openai: OpenAI, stream: bool) -> None:
+    """In `content` for every client, in `refusal` for those that know it."""
+    reply: Any = openai.chat.completions.create(model="default", messages=user("Zebra quux?"), stream=stream)
+    if stream:
+        chunks = list(reply)
+        message = next(chunk.choices[0].delta for chunk in chunks if chunk.choices[0].delta.refusal)
+        status = chunks[-1].citewell["status"]
+    else:
+        message, status = reply.choices[0].message, reply.citewell["status"]
+    assert status == "refused"
+    assert message.content == message.refusal
+
+
+def test_the_turns_before_lend_their_words(filled: httpx.Client, openai: OpenAI) -> None:
+    """Over several turns as they were asked; answers and system messages lend nothing."""
+    messages = [
+        {"role": "system", "content": "Answer in rhymes."},
+        {"role": "user", "content": QUESTION},
+        {"role": "assistant", "content": "At 07:30. The Eiffel Tower is tall."},
+        {"role": "user", "content": [{"type": "text", "text": "How long does it sail?"}]},
+        {"role": "assistant", "content": "45 minutes."},
+        {"role": "user", "content": "And where does it sail?"},
+    ]
+    reply = openai.chat.completions.create(model="default", messages=messages)  # type: ignore[arg-type]
+    assert "Aurora" in reply.citewell["question_used"]  # type: ignore[attr-defined]
+    assert reply.citewell["question"] == "And where does it sail?"  # type: ignore[attr-defined]
+
+
+def test_options_of_ask_are_taken(filled: httpx.Client, openai: OpenAI) -> None:
+    """A filter, for example; an unknown one is refused."""
+    body = {"citewell": {"filter": {"document_id": "people/harbour.md"}}}
+    reply = openai.chat.completions.create(model="default", messages=user(QUESTION), extra_body=body)
+    assert {hit["document_id"] for hit in reply.citewell["refusal"]["nearest"]} == {"people/harbour.md"}  # type: ignore[attr-defined]
+    with pytest.raises(UnprocessableEntityError):
+        openai.chat.completions.create(model="default", messages=user("a"), extra_body={"citewell": {"colour": 1}})
+
+
+@pytest.mark.parametrize(
+    ("messages", "options"),
+    [
+        ([], {}),
+        (user(" "), {}),
+        ([*user("a"), {"role": "assistant", "content": "b"}], {}),
+        ([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}], {}),
+        (user("x" * 100_000), {}),
+        (user("a"), {"n": 2}),
+    ],
+)
+def test_what_cannot_be_answered_is_422(openai: OpenAI, messages: list[Any], options: dict[str, Any]) -> None:
+    """With the field that is wrong."""
+    with pytest.raises(UnprocessableEntityError) as caught:
+        openai.chat.completions.create(model="default", messages=messages, **options)
+    assert isinstance(caught.value.body, dict)
+    assert caught.value.body["detail"]
+
+
+def test_models_are_the_collections_of_the_key(url: str, client: httpx.Client, service: Service) -> None:
+    """A key for one collection sees and uses no other, and none works without the scope to read."""
+    client.put("/v1/collections/mine", json={})
+    keys = Keys(service.catalogue)
+    own = OpenAI(base_url=f"{url}/v1", api_key=keys.create("own", scopes=("read",), collections=["mine"])[1])
+    assert [model.id for model in own.models.list()] == ["mine"]
+    assert own.models.retrieve("mine").owned_by == "citewell"
+    for name in ("default", "nix"):
+        with pytest.raises(PermissionDeniedError):
+            own.models.retrieve(name)
+        with pytest.raises(PermissionDeniedError):
+            own.chat.completions.create(model=name, messages=user("a"))
+    every = OpenAI(base_url=f"{url}/v1", api_key=keys.create("every", scopes=("read",))[1])
+    with pytest.raises(NotFoundError):
+        every.chat.completions.create(model="nix", messages=user("a"))
+    with pytest.raises(AuthenticationError):
+        OpenAI(base_url=f"{url}/v1", api_key="cw_wrong").models.list()
+
+
+def test_an_error_on_the_way_reaches_the_client(
+    openai: OpenAI, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within the stream, as this client expects it."""
+    stream = service.answerer.stream
+
+    async def breaking(*args: Any, **kwargs: Any) -> AsyncIterator[AnswerEvent]:
+        async for event in stream(*args, **kwargs):
+            yield event
+            raise Unavailable("the language model went away; try again in a moment", code="generator_interrupted")
+
+    monkeypatch.setattr(type(service.answerer), "stream", lambda _, *args, **kwargs: breaking(*args, **kwargs))
+    with pytest.raises(APIError, match="went away") as caught:
+        list(openai.chat.completions.create(model="default", messages=user("a"), stream=True))
+    assert caught.value.code == "generator_interrupted"
+
+
+@pytest.mark.parametrize("question", [QUESTION, "Who is the harbour master?", "How deep is the sea?"])
+def test_every_way_of_asking_gives_the_same_answer(
+    filled: httpx.Client, url: str, openai: OpenAI, question: str
+) -> None:
+    """Whole or streamed, in a conversation or alone, by HTTP, command line or OpenAI client."""
+    asked = {"question": question, "cache": False}
+    talk = {"conversation_id": "c1"}
+    filled.post(ASK, json={"question": "What is the crossing?", **talk})
+    told = [
+        filled.post(ASK, json=asked).json(),
+        events(filled.post(ASK, json={**asked, "stream": True}).content)[-1][1],
+        filled.post(ASK, json={**asked, **talk}).json(),
+        events(filled.post(ASK, json={**asked, **talk, "stream": True, "draft": True}).content)[-1][1],
+        json.loads(CliRunner().invoke(app, ["ask", question, "--url", url, "--json"]).stdout),
+    ]
+    options: Any = {"model": "default", "extra_body": {"citewell": {"cache": False}}}
+    told.append(openai.chat.completions.create(messages=user(question), **options).citewell)
+    told.append(openai.chat.completions.create(messages=user("What is the crossing?", question), **options).citewell)
+    told.append(list(openai.chat.completions.create(messages=user(question), stream=True, **options))[-1].citewell)
+    told.append(filled.post(ASK, json={"question": question}).json())
+    volatile = {"answer_id", "timings_ms", "created_at", "conversation_id"}
+    answers = [{name: value for name, value in one.items() if name not in volatile} for one in told]
+    assert all(answer == answers[0] for answer in answers)

@@ -1,0 +1,108 @@
+"""A real vLLM on the CPU with a tiny model, started by the command that `make test-vllm` names."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.vllm.tiny_model import build_tiny_model
+
+MODEL = "tiny"
+_READY_S = 240
+_STOP_S = 20
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Known only where this folder is named on the command line."""
+    parser.addoption("--vllm", type=Path, default=None, help="the vllm command to start")
+
+
+@dataclass(frozen=True)
+class VllmServer:
+    """A running server and its metrics."""
+
+    url: str
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Sum over the series of a metric that carry these labels."""
+        wanted = [f'{label}="{value}"' for label, value in labels.items()]
+        total = 0.0
+        for line in httpx.get(f"{self.url}/metrics").text.splitlines():
+            found = re.fullmatch(rf"{re.escape(name)}(?:{{(?P<labels>.*)}})? (?P<value>\S+)", line)
+            if found and all(label in (found["labels"] or "") for label in wanted):
+                total += float(found["value"])
+        return total
+
+    def running(self) -> int:
+        """Requests in the engine, waiting ones included."""
+        return int(self.metric("vllm:num_requests_running") + self.metric("vllm:num_requests_waiting"))
+
+    def aborted(self) -> int:
+        return int(self.metric("vllm:request_success_total", finished_reason="abort"))
+
+
+@pytest.fixture(scope="session")
+def vllm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
+    """Started once; stopped at the end, with everything that it started."""
+    command = request.config.getoption("vllm", None)
+    if command is None:
+        pytest.skip("needs a real vLLM; run make test-vllm")
+    folder = tmp_path_factory.mktemp("vllm")
+    build_tiny_model(folder / "model")
+    port = _free_port()
+    log = folder / "server.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [
+                command.absolute(), "serve", folder / "model", "--served-model-name", MODEL, "--host", "127.0.0.1",
+                "--port", str(port), "--max-model-len", "2048", "--max-num-seqs", "64", "--enforce-eager",
+                "--enable-prefix-caching",
+            ],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"},
+            start_new_session=True,
+        )  # fmt: skip
+    try:
+        server = VllmServer(f"http://127.0.0.1:{port}")
+        _wait_until_ready(server, process, log)
+        yield server
+    finally:
+        _stop(process)
+
+
+def _wait_until_ready(server: VllmServer, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _READY_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(f"{server.url}/v1/models").status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.25)
+    tail = log.read_text(errors="replace")[-3000:]
+    pytest.fail(f"vLLM did not start within {_READY_S} s, or ended with {process.poll()}:\n{tail}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
