@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
 from ingest.commit import Prepared, Task
+from ingest.errors import Unavailable
 
 DOCUMENTS_AHEAD = 512
 CHARS_HELD_MAX = 32_000_000
@@ -86,6 +87,8 @@ class Lookahead:
     def _run(self, task: Task) -> Prepared:
         with self._room:
             self._room.wait_for(lambda: self._held < CHARS_HELD_MAX or self._closed)
+            if self._closed:
+                raise Unavailable("the job was stopped")  # nobody waits for this document any more
         prepared = self._prepare(task)
         with self._room:
             self._held += _size(prepared)
