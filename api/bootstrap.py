@@ -16,7 +16,7 @@ from generate.answer_cache import AnswerCache
 from generate.answerer import Answerer
 from generate.answers import Answers, redact_answers
 from generate.assessment import AssessmentWeights, SentenceAssessor
-from generate.citations import CitationChecker, TermSupport
+from generate.citations import CitationChecker
 from generate.conflicts import ConflictFinder
 from generate.conversations import Conversations
 from generate.extractive import ExtractiveGenerator
@@ -26,6 +26,7 @@ from generate.policy import RefusalPolicy
 from generate.redaction import Redaction
 from generate.replay import Replayer
 from generate.settings import LANGUAGE_MODELS
+from generate.support import EntailmentSupport, SupportWeights
 from ingest.blobs import BlobStore
 from ingest.catalogue import Catalogue
 from ingest.clock import in_future
@@ -252,11 +253,17 @@ def _answerer(
     model: LanguageModel | None,
 ) -> Answerer:
     weights = AssessmentWeights.load(SHIPPED_DATA / "models" / "extractive.json")
+    support = EntailmentSupport(
+        runtime,
+        encoders.default,
+        SupportWeights.load(SHIPPED_DATA / "models" / "support.json"),
+        timeout_s=settings.search_timeout_s,
+    )
     return Answerer(
         searcher=searcher,
         assessor=SentenceAssessor(runtime, encoders.of, weights, timeout_s=settings.search_timeout_s),
         generator=model.generator if model else ExtractiveGenerator(),
-        checker=CitationChecker(catalogue, TermSupport()),
+        checker=CitationChecker(catalogue, support),
         policy=RefusalPolicy(catalogue, settings.answer_threshold),
         answers=answers,
         retrieve_settings=settings,

@@ -25,7 +25,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from eval.measures import contains_answer
-from generate.assessment import FEATURES, AssessmentWeights, LogisticModel, SentenceAssessor
+from generate.assessment import FEATURES, AssessmentWeights, SentenceAssessor
+from generate.logistic import LogisticModel
 from ingest.chunking import ChunkShape, chunk_document, contextual_text
 from ingest.credibility import Credibility
 from ingest.generations import GenerationSpec

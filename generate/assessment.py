@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -21,6 +21,8 @@ from typing import Protocol
 
 import numpy as np
 
+from generate.answer import AnswerSpan
+from generate.logistic import LogisticModel
 from ingest.generations import GenerationSpec
 from ingest.models import Encoder, FloatArray, ModelRuntime, Priority
 from ingest.sentences import Span, cjk_share, sentence_spans
@@ -96,10 +98,14 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class ScoredSentence:
-    """A sentence (or the best clause of a very long one) with the probability in [0, 1] that it holds the answer."""
+    """A sentence (or the best clause of a very long one) with the probability in [0, 1] that it holds the answer.
+
+    `spans` mark short answers in the quote's text, best first, where the assessor knows them.
+    """
 
     quote: Quote
     score: float
+    spans: tuple[AnswerSpan, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,19 +124,6 @@ class Assessor(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class LogisticModel:
-    """Weights over `FEATURES` and an intercept."""
-
-    weights: tuple[float, ...]
-    intercept: float
-
-    def probability(self, features: Sequence[float]) -> float:
-        """1 / (1 + exp(-(weights x features + intercept)))"""
-        z = sum(w * f for w, f in zip(self.weights, features, strict=True)) + self.intercept
-        return 1 / (1 + math.exp(-max(-60.0, min(60.0, z))))
-
-
-@dataclass(frozen=True, slots=True)
 class AssessmentWeights:
     """`sentence` ranks sentences, `confidence` judges the best one; the `lexical_` pair serves without embeddings."""
 
@@ -145,12 +138,7 @@ class AssessmentWeights:
         body = json.loads(path.read_text())
         if tuple(body["features"]) != FEATURES:
             raise ValueError(f"{path} was fitted on other features; fit it again with python -m eval.fit_extractive")
-        return cls(
-            **{
-                name: LogisticModel(tuple(body[name]["weights"]), body[name]["intercept"])
-                for name in cls.__dataclass_fields__
-            }
-        )
+        return cls(**{name: LogisticModel.of(body[name]) for name in cls.__dataclass_fields__})
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +193,7 @@ class SentenceAssessor:
         if not candidates:
             return []
         cosines = self._cosines(question, candidates, encoder)
-        idf = _idf(candidates)
+        idf = idf_of([candidate.terms for candidate in candidates])
         return [
             (c.quote, _features(question, terms, c, hits, float(cosine), idf))
             for c, cosine in zip(candidates, cosines, strict=True)
@@ -305,10 +293,10 @@ def _shortlist(terms: Sequence[str], candidates: Sequence[_Candidate]) -> list[_
     return [candidates[i] for i in sorted(by_promise[:_EMBEDDED_SENTENCES_MAX])]
 
 
-def _idf(candidates: Sequence[_Candidate]) -> dict[str, float]:
-    """ln(1 + n / df) over the candidate sentences: what tells them apart weighs more."""
-    frequencies = Counter(term for candidate in candidates for term in set(candidate.terms))
-    return {term: math.log(1 + len(candidates) / count) for term, count in frequencies.items()}
+def idf_of(sentences: Sequence[Iterable[str]]) -> dict[str, float]:
+    """ln(1 + n / df) over the terms of candidate sentences: what tells them apart weighs more."""
+    frequencies = Counter(term for terms in sentences for term in set(terms))
+    return {term: math.log(1 + len(sentences) / count) for term, count in frequencies.items()}
 
 
 def _features(
@@ -341,14 +329,15 @@ def _features(
         sum(pair in held_pairs for pair in pairs) / max(len(pairs), 1),
         hit.score / top,
         1 / candidate.rank,
-        _answer_type(question, candidate.quote.text),
+        answer_type(question, candidate.quote.text),
         min(candidate.tokens, 40) / 40,
         0.0,
         hit.scores.vector or 0.0,
     )
 
 
-def _answer_type(question: str, sentence: str) -> float:
+def answer_type(question: str, sentence: str) -> float:
+    """Whether the kind of thing asked for (time, number, name) is in the sentence (1), missing (-1) or unknown (0)."""
     for asks, shows in ((_ASKS_TIME, _TIME), (_ASKS_NUMBER, _NUMBER), (_ASKS_NAME, _NAME)):
         if asks.search(question):
             return 1.0 if shows.search(sentence) else -1.0

@@ -4,42 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 from generate.answer import AnswerSpan, Citation
 from generate.assessment import Quote
+from generate.claims import claim_of
 from generate.generators import Sentence
 from ingest.catalogue import Catalogue
 from ingest.documents import VersionText, load_version_text
 from ingest.errors import Gone
 from ingest.sentences import Span, sentence_spans
 from retrieve import Hit
-from retrieve.analysis import analyse_document
 
 SUPPORT_MIN = 0.5
-_QUOTES_TRIED = 3
+_PAIR_GAIN_MIN = 2
 _IDLE_SHARE = 0.5
 
 
 class SupportChecker(Protocol):
-    """How well a quote supports a sentence, in [0, 1]. Synchronous and thread-safe."""
+    """How well quotes support a sentence, in [0, 1]; 1 for a verbatim quote. `passages` are the texts around the
+    quotes, with their titles. Synchronous and thread-safe.
+    """
 
     name: str
 
-    def support(self, sentence: str, quotes: Sequence[str]) -> float: ...
-
-
-class TermSupport:
-    """Share of the sentence's distinct terms that stand in its quotes; 1 for a verbatim quote."""
-
-    name = "terms-1"
-
-    def support(self, sentence: str, quotes: Sequence[str]) -> float:
-        if any(sentence in quote for quote in quotes):
-            return 1.0
-        terms = set(analyse_document(sentence))
-        held = {term for quote in quotes for term in analyse_document(quote)}
-        return len(terms & held) / len(terms) if terms else 0.0
+    def support(self, sentence: str, quotes: Sequence[str], passages: Sequence[str] = ()) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +57,12 @@ class CitationChecker:
             return sentence.fault
         if not sentence.quotes and not sentence.passages:
             return "cites nothing"
-        proposed = [*sentence.quotes, *(self._best_quote(sentence.text, hit) for hit in sentence.passages)]
+        proposed = [*sentence.quotes, *(best_quote(sentence.text, hit) for hit in sentence.passages)]
         texts = self._version_texts(proposed)
         quotes = [(quote, texts[quote.hit.version_pk]) for quote in proposed if _stands(quote, texts)]
         if not quotes:
             return "its quote is not in the cited document"
-        support = self._support.support(sentence.text, [version.text[q.start : q.end] for q, version in quotes])
+        support = self._supported(sentence.text, [quote for quote, _ in quotes])
         if support < SUPPORT_MIN:
             return f"its quotes support it only to {support:.2f}"
         supported = self._without_idle(sentence.text, quotes, support)
@@ -83,10 +73,9 @@ class CitationChecker:
         spans = tuple(AnswerSpan(answer_start + span.start, answer_start + span.end) for span in sentence.spans)
         return CheckedSentence(sentence.text, spans, citations)
 
-    def _best_quote(self, sentence: str, hit: Hit) -> Quote:
-        """The sentence of the passage (or two neighbours) that supports `sentence` best, the earliest of equals."""
-        best = quotes_by_overlap(sentence, hit)[:_QUOTES_TRIED]
-        return max(best, key=lambda quote: self._support.support(sentence, [quote.text]))
+    def _supported(self, sentence: str, quotes: Sequence[Quote]) -> float:
+        around = {quote.hit.chunk_id: _passage(quote.hit) for quote in quotes}
+        return self._support.support(sentence, [quote.text for quote in quotes], list(around.values()))
 
     def _without_idle(
         self, sentence: str, quotes: Sequence[tuple[Quote, VersionText]], support: float
@@ -94,7 +83,7 @@ class CitationChecker:
         """The quotes with the support of each, without those that add nothing to what another one shows alone."""
         if len(quotes) == 1:
             return [(*quotes[0], support)]
-        alone = [self._support.support(sentence, [version.text[q.start : q.end]]) for q, version in quotes]
+        alone = [self._supported(sentence, [quote]) for quote, _ in quotes]
         if max(alone) < SUPPORT_MIN:  # only together do they support it
             return [(quote, version, support) for quote, version in quotes]
         return [
@@ -114,21 +103,27 @@ class CitationChecker:
         return texts
 
 
-def quotes_by_overlap(sentence: str, hit: Hit) -> list[Quote]:
-    """Sentences of the passage, and pairs of neighbours, by the terms that they share with `sentence`, most first.
-
-    A pair comes only where it holds terms that neither half holds alone; equal ones in reading order.
+def best_quote(sentence: str, hit: Hit) -> Quote:
+    """The sentence of the passage that shares most content with `sentence`, or two neighbours where the second adds at
+    least two terms; the earliest of equals.
     """
-    wanted = set(analyse_document(sentence))
-    spans = [Span(0, len(hit.text))] if not hit.text.strip() else sentence_spans(hit.text)
-    held = [wanted & set(analyse_document(hit.text[span.start : span.end])) for span in spans]
+    spans = sentence_spans(hit.text) or [Span(0, len(hit.text))]
+    wanted = frozenset(claim_of(sentence).terms)
+    held = [wanted & _terms(hit.text[span.start : span.end]) for span in spans]
     scored = [(len(terms), -index, span) for index, (terms, span) in enumerate(zip(held, spans, strict=True))]
-    for index in range(len(spans) - 1):
-        both = held[index] | held[index + 1]
-        if len(both) > max(len(held[index]), len(held[index + 1])):
-            scored.append((len(both), -index - len(spans), Span(spans[index].start, spans[index + 1].end)))
-    ordered = sorted(scored, key=lambda one: one[:2], reverse=True)
-    return [Quote(hit, hit.char_start + span.start, hit.char_start + span.end) for _, _, span in ordered]
+    for index, (one, other) in enumerate(pairwise(held)):
+        if len(one | other) >= max(len(one), len(other)) + _PAIR_GAIN_MIN:
+            scored.append((len(one | other), -index, Span(spans[index].start, spans[index + 1].end)))
+    best = max(scored, key=lambda one: one[:2])[2]
+    return Quote(hit, hit.char_start + best.start, hit.char_start + best.end)
+
+
+def _terms(text: str) -> frozenset[str]:
+    return frozenset(word.term for word in claim_of(text).words)
+
+
+def _passage(hit: Hit) -> str:
+    return "\n".join(part for part in (hit.title, hit.heading, hit.text) if part)
 
 
 def _stands(quote: Quote, texts: dict[int, VersionText]) -> bool:

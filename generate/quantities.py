@@ -39,7 +39,7 @@ _DATE = re.compile(
 _YEAR = re.compile(r"(?<![\d.,£$€¥])(?:1[0-9]|20)\d\d(?![\d.,]*\d)(?=年|\b)")
 _CLOCK = re.compile(r"\b\d{1,2}:\d\d\b")
 _AMOUNT = re.compile(
-    r"(?P<currency>[£$€¥])?\s?(?<![\w.])(?P<number>\d[\d,]*(?:\.\d+)?)(?:\s?(?P<scale>million|billion|thousand|万|亿))?"
+    r"(?P<currency>[£$€¥])?\s?(?<![A-Za-z0-9_.])(?P<number>\d[\d,]*(?:\.\d+)?)(?:\s?(?P<scale>million|billion|thousand|万|亿))?"
     r"|\b(?P<word>" + "|".join(_WORDS) + r")\b",
     re.IGNORECASE,
 )
@@ -118,6 +118,24 @@ def quantities_of(text: str) -> Quantities:
         for unit in _units(match, rest):
             amounts.setdefault(unit, set()).add(_value(match))
     return Quantities(frozenset(dates), frozenset(years), {unit: frozenset(v) for unit, v in amounts.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure in a text: its value, and where it stands."""
+
+    value: float
+    start: int
+    end: int
+
+
+def figures_of(text: str) -> list[Figure]:
+    """Every figure in text order: years, days, clock hours and amounts alike; the word `one` counts for nothing."""
+    return [
+        Figure(_value(match), match.start(), match.end())
+        for match in _AMOUNT.finditer(text)
+        if (match["word"] or "").lower() != "one"
+    ]
 
 
 def asks_time(question: str) -> bool:

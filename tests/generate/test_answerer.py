@@ -23,7 +23,7 @@ from generate.answer import (
 )
 from generate.answerer import Answerer
 from generate.assessment import Quote
-from generate.citations import CitationChecker, TermSupport
+from generate.citations import CitationChecker
 from generate.feedback import record_feedback
 from generate.generators import Draft, Evidence, Finished, Piece, Sentence
 from generate.policy import RefusalPolicy
@@ -78,7 +78,7 @@ def lenient(service: Service, generator: ScriptedGenerator) -> Answerer:
         searcher=service.searcher,
         assessor=service.answerer._assessor,
         generator=generator,
-        checker=CitationChecker(service.catalogue, TermSupport()),
+        checker=CitationChecker(service.catalogue, service.answerer._checker._support),
         policy=RefusalPolicy(service.catalogue, 0.0),
         answers=service.answers,
         retrieve_settings=service.settings,

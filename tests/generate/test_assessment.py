@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from api.settings import SHIPPED_DATA
-from generate.assessment import FEATURES, AssessmentWeights, LogisticModel, Quote, ScoredSentence, SentenceAssessor
+from generate.assessment import FEATURES, AssessmentWeights, Quote, ScoredSentence, SentenceAssessor
 from generate.extractive import _choose
+from generate.logistic import LogisticModel
 from ingest.credibility import Credibility
 from ingest.generations import GenerationSpec
 from ingest.models import ModelRuntime

@@ -1,0 +1,179 @@
+"""What a sentence claims, in parts that can be compared: content terms in order, figures, names, denials.
+
+By rule, in English and Chinese. Knows nothing of models and of what a comparison is worth; see `generate.support`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+from generate.quantities import figures_of
+from retrieve.analysis import analyse_document, analyse_query
+
+_HAN = "\u3400-\u4dbf\u4e00-\u9fff"
+_LETTER = rf"(?:(?![{_HAN}])[^\W_])"
+_WORD = re.compile(rf"[{_HAN}]+|{_LETTER}+?(?=n['’]t\b)|{_LETTER}+(?:[.&-]{_LETTER}+)*")
+_FUNCTION_WORDS = (
+    "a an the this that these those it its he his him she her hers they them their theirs we us our you your i my me"
+    " who whom whose which what when where why how there here and or but nor so yet if as than then because while"
+    " although though since until of in on at to for from by with into onto over under about between among through"
+    " during within upon per via is are was were be been being am do does did has have had can could will would"
+    " shall should may might must also too very just such both either each other another s t d ll re ve m n nt"
+    " one some any more most much many several own same not no never without"
+    " according accord document text passage source state stated states say says said mention mentioned"
+    " two three four five six seven eight nine ten eleven twelve fifteen twenty thirty forty fifty sixty hundred"
+    " thousand million billion"
+    " 的 了 在 是 和 与 及 而 也 都 就 被 把 将 为 于 以 之 其 这 那 一个 一 个 并 或 及其 由 从 到 对 等"
+    " 文中 提到 根据 文件"
+)
+_NEGATOR = re.compile(
+    r"\b(?:not|no|never|none|neither|nor|cannot|without|nobody|nothing|nowhere|hardly|barely|unable|failed|fails|lacks?"
+    r"|lacked|denie[sd]|refuse[sd]?|prohibit(?:s|ed)?|forbidden|forbids?|banned)\b|n['’]t\b"
+    r"|不|没|无|未|非|禁止|否认|拒绝",
+    re.IGNORECASE,
+)
+NEGATORS = frozenset(
+    {"not", "no", "never", "cannot", "without", "none", "neither", "nor", "n", "不", "没有", "无", "未"}
+)
+"""Terms of the words that deny by themselves."""
+_NOT_ONLY = re.compile(
+    r"\bnot (?:only|just|merely)\b|\bno (?:later|earlier|longer|more|less|fewer) than\b|不仅|不但|非常|无线", re.I
+)
+_SCOPE = 2
+_SCOPE_CHARS = 60
+_CLAUSE_END = re.compile(r"[.;:!?。；：！？]\s|[。；！？]")
+_ANTONYMS = (
+    "increase/decrease increase/reduce increase/fall rise/fall raise/lower higher/lower highest/lowest high/low"
+    " more/less more/fewer most/least largest/smallest larger/smaller large/small big/small greater/lesser"
+    " longer/shorter longest/shortest long/short before/after earlier/later early/late"
+    " first/last oldest/youngest older/younger"
+    " old/new north/south northern/southern east/west eastern/western left/right upper/lower"
+    " up/down above/below inside/outside"
+    " indoor/outdoor win/lose won/lost victory/defeat success/failure succeed/fail accept/reject allow/forbid"
+    " allow/prohibit permit/prohibit permit/forbid permitted/forbidden allowed/prohibited support/oppose"
+    " agree/disagree approve/reject begin/end began/ended start/end start/stop open/close"
+    " enter/leave arrive/depart gain/lose buy/sell bought/sold import/export male/female man/woman men/women"
+    " positive/negative good/bad better/worse best/worst strong/weak strongest/weakest"
+    " rich/poor legal/illegal possible/impossible"
+    " true/false public/private always/never always/rarely often/rarely usually/rarely common/rare frequently/seldom"
+    " all/none all/some every/no many/few"
+    " maximum/minimum major/minor majority/minority with/without include/exclude included/excluded hot/cold warm/cold"
+    " wet/dry day/night summer/winter morning/evening married/divorced born/died birth/death parent/child"
+    " friend/enemy ally/enemy love/hate remember/forget alive/dead"
+    " required/optional mandatory/optional compulsory/voluntary free/paid domestic/foreign internal/external"
+    " same/different similar/different active/passive single/multiple temporary/permanent"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a text: its index term, whether it carries content, and whether it is written as a name."""
+
+    term: str
+    content: bool
+    name: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A text in comparable parts. `words` in text order; `figures` are values, in text order; `denials` holds for
+    each negator the (up to two) content terms behind it.
+    """
+
+    words: tuple[Word, ...]
+    figures: tuple[float, ...]
+    denials: tuple[frozenset[str], ...]
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Distinct content terms in order."""
+        return tuple(dict.fromkeys(word.term for word in self.words if word.content))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Distinct terms written as names, in order."""
+        return tuple(dict.fromkeys(word.term for word in self.words if word.name))
+
+
+@lru_cache(maxsize=2048)  # the sentences of one answer are compared with the same passages again and again
+def claim_of(text: str) -> Claim:
+    """The parts of `text`."""
+    words = tuple(_words(text))
+    return Claim(words, tuple(figure.value for figure in figures_of(text)), tuple(_denials(text)))
+
+
+def opposites(one: Claim, other: Claim) -> int:
+    """How many words of `one` have an opposite in `other`, where neither side holds both."""
+    mine, theirs = {word.term for word in one.words}, {word.term for word in other.words}
+    return sum(
+        1
+        for term in mine - theirs
+        if any(against in theirs and against not in mine for against in _opposites().get(term, ()))
+    )
+
+
+def _words(text: str) -> list[Word]:
+    found: list[Word] = []
+    for match in _WORD.finditer(text):
+        token = match.group()
+        terms = analyse_query(token)
+        if _is_han(token):
+            words = [term for term in terms if len(term) > 1] or terms
+            found += [Word(term, term not in _function_terms(), False) for term in dict.fromkeys(words)]
+        elif terms:
+            begins = not text[: match.start()].rstrip("\"'“‘([ ").strip() or bool(
+                re.search(r"[.!?:;]\s*[\"'“‘(\[]*$", text[: match.start()])
+            )
+            name = token[0].isupper() and (not begins or token[1:].lower() != token[1:])
+            acronym = len(token) > 1 and token.isupper()
+            content = (acronym or terms[0] not in _function_terms()) and not token[0].isdigit()
+            found.append(Word(terms[0], content, name and content))
+    return found
+
+
+def _is_han(token: str) -> bool:
+    return "\u4e00" <= token[0] <= "\u9fff"
+
+
+def _denials(text: str) -> Iterator[frozenset[str]]:
+    plain = _NOT_ONLY.sub(" ", text)
+    for negator in _NEGATOR.finditer(plain):
+        behind = _CLAUSE_END.split(plain[negator.end() : negator.end() + _SCOPE_CHARS], maxsplit=1)[0]
+        following = [word.term for word in _words(behind) if word.content]
+        yield frozenset(following[:_SCOPE])
+
+
+@cache
+def _function_terms() -> frozenset[str]:
+    return frozenset(analyse_document(_FUNCTION_WORDS))
+
+
+@cache
+def _opposites() -> dict[str, tuple[str, ...]]:
+    pairs: dict[str, set[str]] = {}
+    for pair in _ANTONYMS.split():
+        one, other = (analyse_document(word)[0] for word in pair.split("/"))
+        if one != other:
+            pairs.setdefault(one, set()).add(other)
+            pairs.setdefault(other, set()).add(one)
+    return {term: tuple(sorted(against)) for term, against in pairs.items()}
+
+
+def order_kept(terms: Sequence[str], others: Sequence[str]) -> float:
+    """Longest common subsequence of two term lists as a share of the terms of the first that the second holds; 1 if
+    there are none.
+    """
+    held = [term for term in terms if term in set(others)]
+    if not held:
+        return 1.0
+    best = [0] * (len(others) + 1)
+    for term in held:
+        diagonal = 0
+        for index, other in enumerate(others, start=1):
+            above = best[index]
+            best[index] = diagonal + 1 if term == other else max(best[index], best[index - 1])
+            diagonal = above
+    return best[-1] / len(held)

@@ -1,0 +1,47 @@
+"""Sentences taken apart: terms, names, figures, denials, opposites."""
+
+from __future__ import annotations
+
+import pytest
+
+from generate.claims import claim_of, opposites, order_kept
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "figures"),
+    [
+        ("In 1871 Ada Lovelace paid £1,200 for twelve engines.", ("ada", "lovelac"), (1871, 1200, 12)),
+        ("The U.K. has 3.5 million; one of them is 5th.", ("uk",), (3_500_000, 5)),
+        ("张三在2018年5月买了30辆车。", (), (2018, 5, 30)),
+        ("Nothing here.", (), ()),
+    ],
+)
+def test_names_and_figures(text: str, names: tuple[str, ...], figures: tuple[float, ...]) -> None:
+    """Names are capitalised inside a sentence; figures are values, whatever their form."""
+    claim = claim_of(text)
+    assert (claim.names, claim.figures) == (names, figures)
+
+
+@pytest.mark.parametrize(
+    ("text", "denials"),
+    [
+        ("The ferry does not sail at night.", [{"sail", "night"}]),
+        ("It isn't open; nobody came without a ticket.", [{"open"}, {"came", "ticket"}, {"ticket"}]),
+        ("Not only ferries sail, and no later than noon.", []),
+    ],
+)
+def test_a_denial_reaches_the_next_two_content_words(text: str, denials: list[set[str]]) -> None:
+    """`not only` and `no later than` deny nothing."""
+    assert [set(terms) for terms in claim_of(text).denials] == denials
+
+
+def test_opposites_count_once_a_word_and_only_where_neither_side_says_both() -> None:
+    """`rises` against `falls`, not where the quote speaks of both."""
+    assert opposites(claim_of("The level increased in the north."), claim_of("The level decreased in the south.")) == 2
+    assert opposites(claim_of("It increased."), claim_of("It increased, then decreased.")) == 0
+
+
+def test_order_is_the_longest_common_subsequence() -> None:
+    """a b c against c a b: a b are in order."""
+    assert order_kept(["a", "b", "c"], ["c", "a", "b"]) == pytest.approx(2 / 3)
+    assert order_kept(["x"], ["a"]) == 1.0
