@@ -2,7 +2,7 @@
 
 from retrieve.analysis import ANALYSER
 from retrieve.query import Access, Hit, Mode, Query, Ranking, Scores
-from retrieve.rerank import CrossEncoderReranker, Reranker
+from retrieve.rerank import CrossEncoderReranker, ReadingReranker, Reranker, read_hits
 from retrieve.rewrite import QueryRewriter
 from retrieve.search import Searcher
 from retrieve.settings import RetrieveSettings
@@ -18,8 +18,10 @@ __all__ = [
     "Query",
     "QueryRewriter",
     "Ranking",
+    "ReadingReranker",
     "Reranker",
     "RetrieveSettings",
     "Scores",
     "Searcher",
+    "read_hits",
 ]

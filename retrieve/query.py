@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ingest.credibility import Credibility
+from ingest.models import Reading
 
 Mode = Literal["hybrid", "vector", "lexical"]
 
@@ -56,6 +57,7 @@ class Hit:
     """A passage found: one chunk, or neighbouring chunks of one document merged; `rank` counts from 1.
 
     `text` equals `text[char_start:char_end]` of the named version. `chunk_id` names the best of the merged chunks.
+    `reading` is what the reading model said of it for the query, with spans in code points of `text`; None if unread.
     """
 
     rank: int
@@ -75,6 +77,7 @@ class Hit:
     language: str | None
     document_date: str | None
     credibility: Credibility
+    reading: Reading | None = None
 
 
 @dataclass(frozen=True, slots=True)

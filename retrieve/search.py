@@ -22,7 +22,7 @@ from retrieve.filters import restriction_for
 from retrieve.fusion import FusedHit, embedder_fits, fuse_vector_and_lexical
 from retrieve.generation_index import Snapshot
 from retrieve.query import Access, Hit, Query, Ranking, Scores
-from retrieve.rerank import Reranker
+from retrieve.rerank import Reranker, joined_reading, reranks
 from retrieve.restriction import Restriction
 from retrieve.settings import RetrieveSettings
 from retrieve.snapshots import Indexes
@@ -86,7 +86,7 @@ class Searcher:
             )
         with _timed(timings, "hydrate"), self._catalogue.read() as connection:
             hits = self._hydrate(connection, fused)
-        reranked = query.rerank and self._reranker is not None
+        reranked = query.rerank and reranks(self._reranker, query.text)
         if reranked:
             with _timed(timings, "rerank"):
                 hits = self._rerank(query.text, hits, depth=max(self._settings.rerank_candidates, query.top_k))
@@ -166,13 +166,7 @@ class Searcher:
     def _rerank(self, text: str, hits: list[Hit], *, depth: int) -> list[Hit]:
         """The best `depth` candidates in the reranker's order; what it did not read is left out."""
         assert self._reranker is not None
-        head = hits[:depth]
-        scores = self._reranker.scores(text, [hit.text for hit in head], timeout_s=self._settings.search_timeout_s)
-        scored = [
-            replace(hit, score=float(score), scores=replace(hit.scores, rerank=float(score)))
-            for hit, score in zip(head, scores, strict=True)
-        ]
-        return sorted(scored, key=lambda hit: -hit.score)
+        return self._reranker.rerank(text, hits[:depth], timeout_s=self._settings.search_timeout_s)
 
 
 def _chunk_query(chunk_pks: Sequence[int]) -> Any:
@@ -260,7 +254,8 @@ def _joined(best: Hit, other: Hit) -> Hit:
         text, end = first.text, first.char_end
     else:
         text, end = first.text + second.text[first.char_end - second.char_start :], second.char_end
-    return replace(best, char_start=first.char_start, char_end=end, text=text, page=first.page)
+    reading = joined_reading(first.reading, second.reading, offset=second.char_start - first.char_start)
+    return replace(best, char_start=first.char_start, char_end=end, text=text, page=first.page, reading=reading)
 
 
 @contextmanager
