@@ -1,0 +1,238 @@
+"""The reader's assessment: which sentences hold an answer, and how likely the best one answers the question.
+
+The reading model says of each passage where the answer may stand, how relevant it is, and whether it answers at all.
+Sentences get these signals together with those of the retrieval and of the words; one logistic model ranks them,
+another turns the best sentence's signals into the confidence. Both are fitted by `eval.fit_reading` and shipped as
+`data/models/reading.json`. Questions in a script that the model cannot read go to another assessor.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from generate.answer import AnswerSpan
+from generate.assessment import Assessment, Assessor, Quote, ScoredSentence, answer_type, content_terms, idf_of
+from generate.clauses import count_words, cut_around, sentences_around
+from generate.logistic import LogisticModel
+from ingest.generations import GenerationSpec
+from ingest.models import ModelRuntime, PassageReader, Reading, SpanScore
+from ingest.sentences import Span, sentence_spans
+from retrieve import Hit, read_hits
+from retrieve.analysis import analyse_document
+from retrieve.fusion import embedder_fits
+
+SENTENCE_FEATURES = (
+    "span",
+    "answers",
+    "relevance",
+    "rank",
+    "fused",
+    "cosine",
+    "coverage",
+    "rare_coverage",
+    "context_coverage",
+    "answer_type",
+    "span_length",
+)
+CONFIDENCE_FEATURES = (*SENTENCE_FEATURES, "margin", "agreement", "sharpness", "best_answers")
+"""Orders of the weights; see `_features` and `_confidence_features` for what each is."""
+
+_LOGIT_MAX = 8.0
+_TERMS_MIN = 2
+_RIVAL_SHARE = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingWeights:
+    """`sentence` ranks sentences, `confidence` judges the best one."""
+
+    sentence: LogisticModel
+    confidence: LogisticModel
+
+    @classmethod
+    def load(cls, path: Path) -> ReadingWeights:
+        """Reads the file that `eval.fit_reading` writes. Raises `ValueError` when its features are not ours."""
+        body = json.loads(path.read_text())
+        if (tuple(body["sentence_features"]), tuple(body["confidence_features"])) != (
+            SENTENCE_FEATURES,
+            CONFIDENCE_FEATURES,
+        ):
+            raise ValueError(f"{path} was fitted on other features; fit it again with python -m eval.fit_reading")
+        return cls(LogisticModel.of(body["sentence"]), LogisticModel.of(body["confidence"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A sentence (or the part of a long one around its answer) with the answer spans in it, best first."""
+
+    quote: Quote
+    spans: tuple[SpanScore, ...]
+    terms: frozenset[str]
+    reading: Reading
+
+    @property
+    def answer(self) -> str:
+        """The short answer, folded for comparison; the sentence where the model marks none."""
+        hit = self.quote.hit
+        text = hit.text[self.spans[0].start : self.spans[0].end] if self.spans else self.quote.text
+        return " ".join(analyse_document(text))
+
+
+class ReadingAssessor:
+    """Judges evidence by what a reading model says of it. Synchronous and thread-safe."""
+
+    def __init__(
+        self,
+        runtime: ModelRuntime,
+        reader: PassageReader,
+        weights: ReadingWeights,
+        *,
+        otherwise: Assessor,
+        timeout_s: float,
+    ) -> None:
+        self._runtime = runtime
+        self._reader = reader
+        self._weights = weights
+        self._otherwise = otherwise
+        self._timeout_s = timeout_s
+
+    def assess(self, question: str, hits: Sequence[Hit], spec: GenerationSpec) -> Assessment:
+        """Passages that the reranking stage has read are not read again. Raises `DeadlineExceeded` and `Overloaded` as
+        the model runtime does.
+        """
+        if not embedder_fits(question, languages=self._reader.languages):
+            return self._otherwise.assess(question, hits, spec)
+        rows = self.feature_rows(question, hits)
+        if not rows:
+            return Assessment((), 0.0, {})
+        scored = sorted(
+            ((self._weights.sentence.probability(row), candidate, row) for candidate, row in rows),
+            key=lambda one: -one[0],
+        )
+        features = confidence_features(scored, hits)
+        return Assessment(
+            tuple(_scored_sentence(candidate, score) for score, candidate, _ in scored),
+            self._weights.confidence.probability(features),
+            dict(zip(CONFIDENCE_FEATURES, features, strict=True)),
+        )
+
+    def feature_rows(self, question: str, hits: Sequence[Hit]) -> list[tuple[Candidate, tuple[float, ...]]]:
+        """Candidate sentences, passage by passage, each with its features in the order of `SENTENCE_FEATURES`."""
+        readings = self._readings(question, hits)
+        candidates = _candidates(hits, readings)
+        terms = content_terms(question)
+        idf = idf_of([candidate.terms for candidate in candidates])
+        best = max((reading.relevance for reading in readings), default=0.0)
+        return [(c, _features(question, terms, c, hits, best, idf)) for c in candidates]
+
+    def _readings(self, question: str, hits: Sequence[Hit]) -> list[Reading]:
+        unread = [hit for hit in hits if hit.reading is None]
+        fresh = iter(read_hits(self._runtime, self._reader, question, unread, timeout_s=self._timeout_s))
+        return [hit.reading or next(fresh) for hit in hits]
+
+
+def confidence_features(
+    scored: Sequence[tuple[float, Candidate, tuple[float, ...]]], hits: Sequence[Hit]
+) -> tuple[float, ...]:
+    """In the order of `CONFIDENCE_FEATURES`: those of the best sentence; its lead over the best one with another
+    answer; how many other documents give the same answer (0, 1/2, 3/4, …); how far the most relevant passage stands
+    above the mean; the strongest claim of any passage that it answers.
+    """
+    score, best, row = scored[0]
+    answer = best.answer
+    rival = next((other for other, candidate, _ in scored[1:] if candidate.answer != answer), 0.0)
+    document = best.quote.hit.document_pk
+    agreeing = {
+        candidate.quote.hit.document_pk
+        for other, candidate, _ in scored[1:]
+        if other >= _RIVAL_SHARE * score and candidate.answer == answer
+    } - {document}
+    readings = {candidate.quote.hit.chunk_id: candidate.reading for _, candidate, _ in scored}
+    relevances = [reading.relevance for reading in readings.values()]
+    return (
+        *row,
+        score - rival,
+        1 - 0.5 ** len(agreeing),
+        _logit(max(relevances) - sum(relevances) / len(relevances)),
+        _logit(max(-reading.no_answer for reading in readings.values())),
+    )
+
+
+def _candidates(hits: Sequence[Hit], readings: Sequence[Reading]) -> list[Candidate]:
+    """Sentences that say something or hold an answer, each place once, with its best answers."""
+    found: dict[tuple[int, int], Candidate] = {}
+    for hit, reading in zip(hits, readings, strict=True):
+        for quoted, spans in _quoted(hit, reading):
+            quote = Quote(hit, hit.char_start + quoted.start, hit.char_start + quoted.end)
+            terms = frozenset(analyse_document(quote.text))
+            key = (hit.version_pk, quote.start)
+            known = found.get(key)
+            if (spans or len(terms) > _TERMS_MIN) and (known is None or _span_score(spans) > _span_score(known.spans)):
+                found[key] = Candidate(quote, spans, terms, reading)
+    return list(found.values())
+
+
+def _quoted(hit: Hit, reading: Reading) -> list[tuple[Span, tuple[SpanScore, ...]]]:
+    """Quotes of a passage with the answer spans in them: the sentences around each span, then all other sentences."""
+    sentences = sentence_spans(hit.text)
+    places: dict[Span, list[SpanScore]] = {}
+    for span in reading.spans:
+        marked = Span(span.start, span.end)
+        quote = cut_around(hit.text, sentences_around(marked, sentences), marked)
+        home = next((place for place in places if place.start <= span.start and span.end <= place.end), quote)
+        places.setdefault(home, []).append(span)
+    for sentence in sentences:
+        if not any(place.start < sentence.end and sentence.start < place.end for place in places):
+            places[cut_around(hit.text, sentence, Span(sentence.start, sentence.start + 1))] = []
+    return [(place, tuple(spans)) for place, spans in places.items()]
+
+
+def _features(
+    question: str,
+    terms: Sequence[str],
+    candidate: Candidate,
+    hits: Sequence[Hit],
+    best_relevance: float,
+    idf: Mapping[str, float],
+) -> tuple[float, ...]:
+    """In the order of `SENTENCE_FEATURES`: the best span's log-odds; the passage's that it answers; its relevance
+    below the best one; 1 / rank; its share of the best fused score; its cosine; shares of the question's content terms
+    in the sentence, plain, idf-weighted, and idf-weighted with the passage and its titles counted in; whether the kind
+    of thing asked for is in the span (1), missing (-1) or unknown (0); length of the span, up to 10 words.
+    """
+    hit = candidate.quote.hit
+    context = candidate.terms | frozenset(analyse_document(f"{hit.title or ''}\n{hit.heading or ''}\n{hit.text}"))
+    unseen = max(idf.values(), default=1.0)
+    weight = sum(idf.get(term, unseen) for term in terms) or 1.0
+    marked = hit.text[candidate.spans[0].start : candidate.spans[0].end] if candidate.spans else candidate.quote.text
+    return (
+        _logit(_span_score(candidate.spans)),
+        _logit(-candidate.reading.no_answer),
+        _logit(candidate.reading.relevance - best_relevance),
+        1 / max(hit.rank, 1),
+        hit.scores.fused / (max(other.scores.fused for other in hits) or 1.0),
+        hit.scores.vector or 0.0,
+        sum(term in candidate.terms for term in terms) / max(len(terms), 1),
+        sum(idf.get(term, unseen) for term in terms if term in candidate.terms) / weight,
+        sum(idf.get(term, unseen) for term in terms if term in context) / weight,
+        answer_type(question, marked),
+        min(count_words(marked), 10) / 10 if candidate.spans else 0.0,
+    )
+
+
+def _span_score(spans: Sequence[SpanScore]) -> float:
+    return spans[0].score if spans else -_LOGIT_MAX
+
+
+def _logit(value: float) -> float:
+    """Clipped to +-8 and divided by 4, so that weights are of like size."""
+    return max(-_LOGIT_MAX, min(_LOGIT_MAX, value)) / 4
+
+
+def _scored_sentence(candidate: Candidate, score: float) -> ScoredSentence:
+    shift = candidate.quote.hit.char_start - candidate.quote.start
+    spans = tuple(AnswerSpan(span.start + shift, span.end + shift) for span in candidate.spans)
+    return ScoredSentence(candidate.quote, score, spans)

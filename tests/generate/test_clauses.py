@@ -1,0 +1,49 @@
+"""Quotes: whole sentences, and clauses of very long ones."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from generate.clauses import count_words, cut_around, sentences_around
+from ingest.sentences import Span, sentence_spans
+
+TEXT = "The pier is old. " + ", ".join(f"item {n} costs {n} pounds" for n in range(30)) + ". It closes at nine."
+
+
+def test_a_short_sentence_is_quoted_whole() -> None:
+    """And two, where the answer crosses their border."""
+    sentences = sentence_spans(TEXT)
+    assert sentences_around(Span(4, 8), sentences) == sentences[0]
+    assert sentences_around(Span(12, 20), sentences) == Span(0, sentences[1].end)
+    assert cut_around(TEXT, sentences[0], Span(4, 8)) == sentences[0]
+
+
+def test_a_long_sentence_is_cut_at_commas_around_the_answer() -> None:
+    """At most 40 words, whole clauses, the answer inside."""
+    at = TEXT.index("17 pounds")
+    cut = cut_around(TEXT, sentence_spans(TEXT)[1], Span(at, at + 9))
+    quote = TEXT[cut.start : cut.end]
+    assert "item 17 costs 17 pounds" in quote
+    assert quote.startswith("item")
+    assert count_words(quote) <= 40
+
+
+@given(st.integers(0, len(TEXT) - 1), st.integers(1, 30), st.integers(3, 40))
+def test_a_cut_keeps_the_answer_and_stays_in_the_quote(start: int, length: int, words_max: int) -> None:
+    """Whatever is asked for."""
+    keep = Span(start, min(start + length, len(TEXT)))
+    quote = sentences_around(keep, sentence_spans(TEXT))
+    if not (quote.start <= keep.start and keep.end <= quote.end):
+        return
+    cut = cut_around(TEXT, quote, keep, words_max=words_max)
+    assert quote.start <= cut.start < cut.end <= quote.end
+    held = TEXT[keep.start : keep.end].strip()
+    assert held in TEXT[cut.start : cut.end]
+
+
+@pytest.mark.parametrize(("text", "words"), [("Ärger, at 3.5 km", 5), ("风速三十", 4), ("", 0)])
+def test_words_and_characters_are_counted(text: str, words: int) -> None:
+    """Words of spaced scripts, characters of CJK."""
+    assert count_words(text) == words
