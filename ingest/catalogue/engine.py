@@ -9,13 +9,26 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import (
+    Connection,
+    Delete,
+    Engine,
+    Executable,
+    Insert,
+    Select,
+    Table,
+    Update,
+    create_engine,
+    event,
+    text,
+)
 from sqlalchemy.exc import DatabaseError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -23,6 +36,9 @@ from ingest.catalogue.migrations import upgrade
 from ingest.errors import Overloaded, StorageFull, Unavailable
 
 Result = TypeVar("Result")
+
+_ANY_TABLE = "*"
+"""What a statement counts for whose table is not known."""
 
 
 class Catalogue:
@@ -38,12 +54,22 @@ class Catalogue:
         self._engine = _open(path)
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="catalogue-writer")
         self._writer_thread: int | None = None
+        self._revisions: Counter[str] = Counter()
         try:
             with _mapped_errors():
                 self._submit(self._migrate).result()
         except BaseException:
             self.close()
             raise
+
+    def revision(self, tables: Sequence[Table]) -> int:
+        """A number that is another one after every change of one of these tables.
+
+        Whoever remembers what was read notes the number before reading, and remembers no longer than it stays. It moves
+        before a commit and again after it, so nothing read around the commit passes for the present. What a foreign key
+        deletes counts for the table that it refers to only.
+        """
+        return sum(self._revisions[table.name] for table in tables) + self._revisions[_ANY_TABLE]
 
     def write(self, change: Callable[[Connection], Result]) -> Result:
         """Run `change` in one transaction on the writer thread and return its result; an exception rolls back."""
@@ -82,15 +108,18 @@ class Catalogue:
         upgrade(self._engine)
 
     def _in_transaction(self, change: Callable[[Connection], Result]) -> Result:
-        with self._engine.connect() as connection:
-            connection.execute(text("BEGIN IMMEDIATE"))
+        with self._engine.connect() as connection, _changed_tables(connection) as changed:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 result = change(connection)
+                self._revisions.update(changed)
                 connection.exec_driver_sql("COMMIT")
             except BaseException:
                 if _in_transaction(connection):  # on a full disk SQLite has rolled back already
                     connection.exec_driver_sql("ROLLBACK")
                 raise
+            finally:
+                self._revisions.update(changed)
             return result
 
 
@@ -109,6 +138,24 @@ def _open(path: Path) -> Engine:
             connection.execute(f"PRAGMA {pragma}")
 
     return engine
+
+
+@contextmanager
+def _changed_tables(connection: Connection) -> Iterator[set[str]]:
+    """The names of the tables that statements on this connection change, growing as they are executed."""
+    changed: set[str] = set()
+
+    def note(_connection: Connection, statement: Executable, *_: Any) -> None:
+        if isinstance(statement, Insert | Update | Delete):
+            changed.add(statement.table.name if isinstance(statement.table, Table) else _ANY_TABLE)
+        elif not isinstance(statement, Select):
+            changed.add(_ANY_TABLE)
+
+    event.listen(connection, "before_execute", note)
+    try:
+        yield changed
+    finally:
+        event.remove(connection, "before_execute", note)
 
 
 def _in_transaction(connection: Connection) -> bool:

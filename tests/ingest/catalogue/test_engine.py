@@ -140,3 +140,25 @@ def test_what_was_committed_is_there_after_reopening(tmp_path: Path) -> None:
     with second.read() as connection:
         assert receipts(connection) == ["a"]
     second.close()
+
+
+def test_a_revision_moves_with_its_tables_only(catalogue: Catalogue) -> None:
+    """A change of receipts says nothing of documents; a statement of an unknown kind says it of everything."""
+    receipts_then, documents_then = catalogue.revision([schema.receipts]), catalogue.revision([schema.documents])
+    catalogue.write(lambda connection: add_receipt(connection, "a"))
+    assert catalogue.revision([schema.receipts]) != receipts_then
+    assert catalogue.revision([schema.documents]) == documents_then
+    catalogue.write(lambda connection: connection.execute(text("DELETE FROM receipts")))
+    assert catalogue.revision([schema.documents]) != documents_then
+
+
+def test_a_revision_moves_before_the_commit_and_after_it(catalogue: Catalogue) -> None:
+    """What another thread reads while a change is being made is not taken for what is there afterwards."""
+    seen: list[int] = []
+
+    def change(connection: Connection) -> None:
+        seen.append(catalogue.revision([schema.receipts]))
+        add_receipt(connection, "a")
+
+    catalogue.write(change)
+    assert catalogue.revision([schema.receipts]) == seen[0] + 2

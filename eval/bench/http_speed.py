@@ -1,0 +1,154 @@
+"""Speed of searches over HTTP: `python -m eval.bench.http_speed --url URL --collection NAME --data DIR`.
+
+Compares with the time of one query embedding alone (the same model, in this process, one at a time between the
+searches, so that whatever else runs on the machine slows both), and measures 1, 4, 16 and 64 clients. Every query is
+asked once, so no cache answers. Prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from eval.retrieval_sets import fitting_sets, report_sets
+from ingest.models import Encoder, SentenceTransformerEncoder
+
+CLIENTS = (1, 4, 16, 64)
+_WARM_UP = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What so many clients, each with one search under way, got in one run; times in milliseconds."""
+
+    clients: int
+    searches: int
+    per_second: float
+    p50_ms: float
+    p95_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """The figures of one run."""
+
+    embedding_p50_ms: float
+    search_p50_ms: float
+    cached_p50_ms: float
+    loads: tuple[Load, ...]
+
+    @property
+    def search_to_embedding(self) -> float:
+        """How many times as long as an embedding alone a search takes."""
+        return self.search_p50_ms / self.embedding_p50_ms
+
+
+class SearchClient:
+    """One connection to the service. `search` returns the milliseconds of a search."""
+
+    def __init__(self, url: str, collection: str) -> None:
+        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=120)
+        self._path = f"/v1/collections/{collection}/search"
+
+    def search(self, query: str) -> float:
+        body = json.dumps({"query": query, "rerank": False}).encode()
+        begun = time.perf_counter()
+        self._connection.request("POST", self._path, body, {"Content-Type": "application/json"})
+        reply = self._connection.getresponse()
+        content = reply.read()
+        if reply.status != http.client.OK:
+            raise RuntimeError(f"a search was answered {reply.status}: {content[:500]!r}")
+        return (time.perf_counter() - begun) * 1000
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def measure_speed(
+    url: str, collection: str, queries: Iterator[str], encoder: Encoder, *, searches: int, clients: Sequence[int]
+) -> Speed:
+    """`searches` searches a number of clients; takes a new query from `queries` each time."""
+    client = SearchClient(url, collection)
+    for query in islice(queries, _WARM_UP):
+        encoder.encode([query], "query", fast=True)
+        client.search(query)
+    embedding, alone, again = [], [], []
+    for query in islice(queries, searches):
+        begun = time.perf_counter()
+        encoder.encode([query], "query", fast=True)
+        embedding.append((time.perf_counter() - begun) * 1000)
+        alone.append(client.search(query))
+        again.append(client.search(query))
+    client.close()
+    loads = tuple(measure_load(url, collection, list(islice(queries, searches)), clients=n) for n in clients)
+    return Speed(statistics.median(embedding), statistics.median(alone), statistics.median(again), loads)
+
+
+def measure_load(url: str, collection: str, queries: Sequence[str], *, clients: int) -> Load:
+    """Shares the queries out among the clients; the clock runs from the first request to the last reply."""
+    pending, lock = iter(queries), threading.Lock()
+    times: list[float] = []
+
+    def work() -> None:
+        client = SearchClient(url, collection)
+        while True:
+            with lock:
+                query = next(pending, None)
+            if query is None:
+                break
+            times.append(client.search(query))
+        client.close()
+
+    threads = [threading.Thread(target=work) for _ in range(clients)]
+    begun = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seconds = time.perf_counter() - begun
+    if len(times) < len(queries):
+        raise RuntimeError(f"only {len(times)} of {len(queries)} searches were answered; see the service's log")
+    ordered = sorted(times)
+    return Load(clients, len(times), len(times) / seconds, statistics.median(ordered), ordered[int(0.95 * len(ordered))])
+
+
+def english_queries(data: Path) -> Iterator[str]:
+    """Distinct questions of the public sets that a Latin-script embedder reads."""
+    sets = [*fitting_sets(data), *report_sets(data)]
+    texts = dict.fromkeys(question.text for one in sets for question in one.questions if question.text.isascii())
+    return iter(texts)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure searches of a running service over HTTP.")
+    parser.add_argument("--url", default="http://127.0.0.1:8000")
+    parser.add_argument("--collection", default="bench")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the public sets")
+    parser.add_argument("--searches", type=int, default=500, help="searches a number of clients")
+    parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS)
+    arguments = parser.parse_args()
+    encoder = SentenceTransformerEncoder("all-MiniLM-L6-v2")
+    speed = measure_speed(
+        arguments.url,
+        arguments.collection,
+        english_queries(arguments.data),
+        encoder,
+        searches=arguments.searches,
+        clients=arguments.clients,
+    )
+    report = {**asdict(speed), "search_to_embedding": speed.search_to_embedding}
+    sys.stdout.write(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
