@@ -94,19 +94,26 @@ class ModelRuntime:
         Raises `Overloaded` when the query queue is full, `DeadlineExceeded` after `timeout_s`, `Unavailable` when the
         model fails or the service shuts down.
         """
+        return self.begin_embedding(encoder, texts, kind=kind, priority=priority)(timeout_s)
+
+    def begin_embedding(
+        self, encoder: Encoder, texts: Sequence[str], *, kind: TextKind, priority: Priority
+    ) -> Callable[[float | None], FloatArray]:
+        """Begin what `embed` does, and return the function that waits (at most so many seconds) for its result.
+
+        The caller's thread is free meanwhile. Raises `Overloaded` and `Unavailable` as `embed` does.
+        """
         if not texts:
-            return np.empty((0, encoder.dimensions), dtype=np.float32)
-        fast = priority is Priority.BULK
+            return lambda _timeout_s: np.empty((0, encoder.dimensions), dtype=np.float32)
         prepared = encoder.prepare(texts, kind)  # here, on the caller's thread, while the worker runs other forwards
-        rows = self._run(
+        request = self._submit(
             priority,
             f"embed:{kind}:{encoder.name}:{encoder.revision}",
-            lambda batch: encoder.forward(batch, kind, fast=fast),
+            lambda batch: encoder.forward(batch, kind, fast=True),
             prepared,
             [one.tokens for one in prepared],
-            timeout_s,
         )
-        return np.stack(rows)
+        return lambda timeout_s: np.stack(_result(request, timeout_s))
 
     def score(
         self,
@@ -156,20 +163,21 @@ class ModelRuntime:
         costs: Sequence[int],
         timeout_s: float | None,
     ) -> list[Any]:
+        return _result(self._submit(priority, operation, run, contents, costs), timeout_s)
+
+    def _submit(
+        self,
+        priority: Priority,
+        operation: str,
+        run: Callable[[Sequence[Any]], Sequence[Any] | FloatArray],
+        contents: Sequence[Any],
+        costs: Sequence[int],
+    ) -> _Request:
         request = _Request(results=[None] * len(contents), missing=len(contents))
         # items of like length share a forward, so that little of it is padding
         order = sorted(range(len(contents)), key=lambda slot: costs[slot])
         self._enqueue(priority, operation, run, [_Item(request, slot, contents[slot], costs[slot]) for slot in order])
-        if not request.done.wait(timeout_s):
-            request.abandoned = True
-            raise DeadlineExceeded(f"the model did not answer within {timeout_s:g} s; try again, or raise the deadline")
-        if isinstance(request.error, CitewellError):
-            raise request.error
-        if request.error is not None:
-            raise Unavailable(
-                f"the model failed ({type(request.error).__name__}); see the service's log", code="model_failed"
-            ) from request.error
-        return request.results
+        return request
 
     def _enqueue(
         self,
@@ -260,3 +268,17 @@ class ModelRuntime:
 
 def _pair_costs(pairs: Sequence[Pair]) -> list[int]:
     return [(len(query) + len(passage)) // 4 + 3 for query, passage in pairs]
+
+
+def _result(request: _Request, timeout_s: float | None) -> list[Any]:
+    """The request's results when they are there; its error, or `DeadlineExceeded` after `timeout_s`."""
+    if not request.done.wait(timeout_s):
+        request.abandoned = True
+        raise DeadlineExceeded(f"the model did not answer within {timeout_s:g} s; try again, or raise the deadline")
+    if isinstance(request.error, CitewellError):
+        raise request.error
+    if request.error is not None:
+        raise Unavailable(
+            f"the model failed ({type(request.error).__name__}); see the service's log", code="model_failed"
+        ) from request.error
+    return request.results
