@@ -75,7 +75,7 @@ def build_collection(
     passages: RetrievalSet, encoder: Encoder, cache: EmbeddingCache, *, lexical_engine: str = "tantivy"
 ) -> OfflineCollection:
     """Chunks with the default shape, embeds (or takes from the cache) and indexes all passages of the set."""
-    defaults = IngestSettings()
+    defaults = IngestSettings.model_validate({})
     shape = ChunkShape(defaults.chunk_tokens, defaults.overlap_tokens)
     passage_of: list[str] = []
     texts: list[str] = []

@@ -94,9 +94,7 @@ def _whole(data: Path, name: str) -> RetrievalSet:
     return _set(data, name, lambda _line: True)
 
 
-def _squad(
-    data: Path, name: str, articles: Sequence[int], *, file: str = "questions.jsonl.gz"
-) -> RetrievalSet:
+def _squad(data: Path, name: str, articles: Sequence[int], *, file: str = "questions.jsonl.gz") -> RetrievalSet:
     order: dict[str, int] = {}
     for line in _lines(data / name / "corpus.jsonl.gz"):
         order.setdefault(line["meta"]["article"], len(order))

@@ -119,7 +119,9 @@ def measure_load(url: str, collection: str, queries: Sequence[str], *, clients: 
     if len(times) < len(queries):
         raise RuntimeError(f"only {len(times)} of {len(queries)} searches were answered; see the service's log")
     ordered = sorted(times)
-    return Load(clients, len(times), len(times) / seconds, statistics.median(ordered), ordered[int(0.95 * len(ordered))])
+    return Load(
+        clients, len(times), len(times) / seconds, statistics.median(ordered), ordered[int(0.95 * len(ordered))]
+    )
 
 
 def english_queries(data: Path) -> Iterator[str]:

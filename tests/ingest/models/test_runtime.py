@@ -115,7 +115,7 @@ def test_what_is_queued_shares_a_forward(
 def test_queries_go_before_bulk_work(
     runtime: ModelRuntime, encoder: RecordingEncoder, callers: ThreadPoolExecutor
 ) -> None:
-    """A query that comes after a pile of documents is embedded before the rest of it; bulk work may be fast."""
+    """A query that comes after a pile of documents is embedded before the rest of it."""
     first, queued = hold(runtime, encoder, callers)
     pile = callers.submit(bulk, runtime, encoder, *(f"document {number}" for number in range(5)))
     queued(5)
@@ -124,7 +124,7 @@ def test_queries_go_before_bulk_work(
     encoder.gate.set()
     for future in (first, late, pile):
         future.result(20)
-    assert [kind for kind, _ in encoder.forwards] == ["query exact", "query exact", "document fast"]
+    assert [kind for kind, _ in encoder.forwards] == ["query fast", "query fast", "document fast"]
     assert encoder.forwards[1][1] == ["late"]
 
 
