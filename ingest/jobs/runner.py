@@ -6,20 +6,22 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from ingest.errors import CitewellError
+from ingest.errors import CitewellError, StorageFull
 from ingest.jobs.model import Job, JobCancelled, JobHandler
 from ingest.jobs.queue import Jobs
 
 _LOG = logging.getLogger(__name__)
 _RETRY_S = 1.0
+_FULL_DISK_WAIT_S = 5.0
 _REPORT_S = 1.0
 
 
 class JobRunner:
     """Worker threads that claim jobs and hand them to their handlers. `notify` wakes them.
 
-    `close` stops each between two steps and puts its job back.
+    `close` stops each between two steps and puts its job back. So does a full disk: what was accepted is not given up.
     """
 
     def __init__(
@@ -73,26 +75,48 @@ class JobRunner:
             self._wake.wait_for(lambda: self._notified != seen, self._lease_s)
 
     def _run(self, job: Job) -> None:
-        context = _Context(self._jobs, job, self._lease_s, self._stopping)
-        try:
-            with context:
-                state = self._handlers[job.kind].run(job, context)
-            self._jobs.end(job.pk, state)
-        except JobCancelled:
-            self._end_or_release(job, "cancelled", None, None)
-        except CitewellError as failure:
-            self._end_or_release(job, "failed", failure.code, failure.message)
-        except Exception as failure:  # noqa: BLE001 - the outermost boundary of a job, which must end whatever happens
-            _LOG.exception("job %s failed", job.job_id)
-            message = f"{type(failure).__name__} in the service; see its log"
-            self._end_or_release(job, "failed", "internal_error", message)
+        with _Context(self._jobs, job, self._lease_s, self._stopping) as context:
+            try:
+                ending = _Ending(self._handlers[job.kind].run(job, context))
+            except JobCancelled:
+                ending = _Ending("cancelled")
+            except StorageFull as full:
+                _LOG.warning("job %s waits for room on the disk: %s", job.job_id, full)
+                self._stopping.wait(_FULL_DISK_WAIT_S)
+                ending = None
+            except CitewellError as failure:
+                ending = _Ending("failed", failure.code, failure.message)
+            except Exception as failure:  # noqa: BLE001 - the outermost boundary of a job, which must end whatever happens
+                _LOG.exception("job %s failed", job.job_id)
+                message = f"{type(failure).__name__} in the service; see its log"
+                ending = _Ending("failed", "internal_error", message)
+            self._conclude(job, ending)
 
-    def _end_or_release(self, job: Job, state: str, code: str | None, message: str | None) -> None:
-        """A job that a shutdown interrupts has not failed: the next start goes on with it."""
-        if self._stopping.is_set():
-            self._jobs.release(job.pk)
-        else:
-            self._jobs.end(job.pk, state, code, message)
+    def _conclude(self, job: Job, ending: _Ending | None) -> None:
+        """Write how the job ended, as soon as the catalogue can be written; without an ending it goes on later.
+
+        A job that a shutdown interrupts has not failed: the next start goes on with it.
+        """
+        while True:
+            try:
+                if ending is None or (self._stopping.is_set() and ending.state in ("failed", "cancelled")):
+                    self._jobs.release(job.pk)
+                else:
+                    self._jobs.end(job.pk, ending.state, ending.code, ending.message)
+                return
+            except CitewellError as failure:
+                _LOG.warning("the end of job %s cannot be written yet: %s", job.job_id, failure)
+                if self._stopping.wait(_RETRY_S):
+                    return
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """The terminal state of a job, with its error if it failed."""
+
+    state: str
+    code: str | None = None
+    message: str | None = None
 
 
 class _Context:

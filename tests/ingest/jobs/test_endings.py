@@ -9,9 +9,11 @@ import pytest
 
 from api.bootstrap import Service
 from ingest.catalogue import Catalogue
+from ingest.commit import Committer
 from ingest.jobs import Jobs
+from ingest.parsing import SourceFile
 from tests.ingest.jobs.queued import add
-from tests.ingest.support import finished, ingest, submit
+from tests.ingest.support import TextParser, finished, ingest, submit
 
 
 def test_a_terminal_state_is_final(catalogue: Catalogue, jobs: Jobs) -> None:
@@ -22,20 +24,25 @@ def test_a_terminal_state_is_final(catalogue: Catalogue, jobs: Jobs) -> None:
     assert jobs.get("a").state == "cancelled"
 
 
-def test_a_cancelled_job_leaves_nothing_waiting(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cancelled_job_leaves_nothing_waiting(
+    service: Service, parser: TextParser, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is committed stays, what was not reached fails; the same bytes can be sent again, and are ingested."""
-    monkeypatch.setattr("ingest.pipeline._GROUP_DOCUMENTS", 1)
     collection = service.collections.get("default")
     started, release = threading.Event(), threading.Event()
-    embed = service.runtime.embed
+    commit = Committer.commit
 
-    def embed_later(*arguments: Any, **named: Any) -> Any:
+    def commit_later(*arguments: Any, **named: Any) -> None:
         """The first document is past its last chance to be cancelled, the second before its first."""
         started.set()
         assert release.wait(10)
-        return embed(*arguments, **named)
+        commit(*arguments, **named)
 
-    monkeypatch.setattr(service.runtime, "embed", embed_later)
+    def wait_with_the_second(source: SourceFile) -> None:
+        assert source.filename == "a.txt" or release.wait(10)
+
+    parser.before = wait_with_the_second
+    monkeypatch.setattr(Committer, "commit", commit_later)
     submission = submit(service, {"a.txt": b"A.", "b.txt": b"B."})
     assert started.wait(10)
     service.jobs.cancel(submission.job_id)

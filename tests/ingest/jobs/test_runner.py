@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
 from ingest.catalogue import Catalogue
-from ingest.errors import Unavailable
+from ingest.errors import StorageFull, Unavailable
 from ingest.jobs import Job, JobContext, JobRunner, Jobs
 from tests.ingest.jobs.queued import add
 from tests.ingest.support import wait_for
@@ -171,3 +172,42 @@ def test_workers_survive_an_unavailable_catalogue(
     wait_for(lambda: jobs.get("a").state == "succeeded")
     running.close()
     assert "the job queue cannot be used" in caplog.text
+
+
+def test_a_full_disk_puts_the_job_off(catalogue: Catalogue, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was accepted is done once there is room, however often it takes; that is no failed attempt."""
+    monkeypatch.setattr("ingest.jobs.runner._FULL_DISK_WAIT_S", 0.0)
+
+    class Filling(Handler):
+        def run(self, job: Job, context: JobContext) -> str:
+            self.ran.append(job.job_id)
+            if len(self.ran) < 8:
+                raise StorageFull("no room")
+            return "succeeded"
+
+    add(catalogue, "a")
+    handler = Filling()
+    running = runner(jobs, handler, lease_s=0.3)
+    wait_for(lambda: jobs.get("a").state == "succeeded")
+    running.close()
+    assert len(handler.ran) == 8
+
+
+def test_an_end_is_written_once_it_can_be(
+    catalogue: Catalogue, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The disk is full for a moment just then: the job is not left running until its lease runs out."""
+    monkeypatch.setattr("ingest.jobs.runner._RETRY_S", 0.01)
+    end, refused = jobs.end, [StorageFull("no room")] * 3
+
+    def end_later(*arguments: Any) -> None:
+        if refused:
+            raise refused.pop()
+        end(*arguments)
+
+    monkeypatch.setattr(jobs, "end", end_later)
+    add(catalogue, "a")
+    running = runner(jobs, Handler(), lease_s=1000)
+    wait_for(lambda: jobs.get("a").state == "succeeded")
+    running.close()
+    assert "cannot be written yet" in caplog.text
