@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from eval.settings import EvalSettings
 from generate.settings import GenerateSettings
 from ingest.settings import IngestSettings
 from retrieve.settings import RetrieveSettings
@@ -15,7 +16,7 @@ from retrieve.settings import RetrieveSettings
 SHIPPED_DATA = Path(__file__).resolve().parent.parent / "data"
 
 
-class Settings(BaseSettings, IngestSettings, RetrieveSettings, GenerateSettings):
+class Settings(BaseSettings, IngestSettings, RetrieveSettings, GenerateSettings, EvalSettings):
     """One frozen value that is every layer's settings at once; `docs/settings.md` is generated from it."""
 
     model_config = SettingsConfigDict(env_prefix="CITEWELL_", frozen=True, extra="ignore")
@@ -47,6 +48,7 @@ def settings_markdown() -> str:
         ("Ingest", IngestSettings),
         ("Retrieve", RetrieveSettings),
         ("Generate", GenerateSettings),
+        ("Evaluate", EvalSettings),
         ("Server", Settings),
     ):
         parts.append(f"\n## {title}\n\n| variable | default | unit | meaning |\n|---|---|---|---|\n")

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, ForeignKey, Integer, String, Table, UniqueConstraint
+from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
 
 from ingest.catalogue import Key, Time, metadata
+
+question_sets = Table(
+    "question_sets",
+    metadata,
+    Column("pk", Key, primary_key=True, autoincrement=True),
+    Column("name", String(100), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("key_id", String(64)),
+    Column("questions", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("put_at", Time, nullable=False),
+    UniqueConstraint("name", "sha256"),
+)
 
 evaluations = Table(
     "evaluations",
@@ -19,6 +33,16 @@ evaluations = Table(
     Column("state", String(16), nullable=False),
     Column("metrics", JSON, nullable=False),
     Column("created_at", Time, nullable=False),
+    Column("question_set", String(100)),
+    Column("job_id", String(64)),
+    Column("access", JSON),
+    Column("generation_pk", Key),
+    Column("nightly", Integer, nullable=False, server_default="0"),
+    Column("environment", JSON),
+    Column("stale", JSON),
+    Column("verdict", String(16)),
+    Column("gate", JSON),
+    Column("finished_at", Time),
 )
 
 evaluation_rows = Table(
@@ -31,4 +55,26 @@ evaluation_rows = Table(
     Column("phrasing", Integer, nullable=False),
     Column("row", JSON, nullable=False),
     UniqueConstraint("evaluation_pk", "question_id", "replicate", "phrasing"),
+)
+
+evaluation_row_documents = Table(
+    "evaluation_row_documents",
+    metadata,
+    Column("row_pk", Key, ForeignKey("evaluation_rows.pk", ondelete="CASCADE"), primary_key=True),
+    Column("document_pk", Key, primary_key=True),
+)
+Index("ix_evaluation_row_documents_document_pk", evaluation_row_documents.c.document_pk)
+
+baselines = Table(
+    "baselines",
+    metadata,
+    Column("pk", Key, primary_key=True, autoincrement=True),
+    Column("baseline_id", String(64), nullable=False, unique=True),
+    Column("collection_pk", Key, ForeignKey("collections.pk", ondelete="CASCADE"), nullable=False, index=True),
+    Column("question_set", String(100), nullable=False),
+    Column("question_set_sha256", String(64), nullable=False),
+    Column("evaluation_ids", JSON, nullable=False),
+    Column("key_id", String(64)),
+    Column("note", Text),
+    Column("created_at", Time, nullable=False),
 )

@@ -8,6 +8,7 @@ from ingest.jobs.endings import end_job, settle_job_counts
 from ingest.jobs.model import TERMINAL_STATES, Job, JobCancelled, JobContext, JobDocument, JobHandler
 from ingest.jobs.queue import Jobs
 from ingest.jobs.runner import JobRunner
+from ingest.jobs.submission import count_steps, queue_job
 
 __all__ = [
     "TERMINAL_STATES",
@@ -18,6 +19,8 @@ __all__ = [
     "JobHandler",
     "JobRunner",
     "Jobs",
+    "count_steps",
     "end_job",
+    "queue_job",
     "settle_job_counts",
 ]

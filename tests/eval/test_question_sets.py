@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
 import pytest
 
-from eval.question_sets import load_question_set, parse_question_set
+from eval.question_sets import dump_question_set, load_question_set, parse_question_set, read_question_set
 from ingest.errors import InvalidInput
 
 SAMPLE = Path(__file__).resolve().parents[2] / "data" / "eval" / "sample.jsonl"
@@ -66,3 +67,52 @@ def test_gold_documents_are_shorthand_for_evidence() -> None:
     both = parse_question_set([line(answerable=True, gold_doc_ids=["a", "b"], gold_mode="all")]).questions[0]
     assert [len(group) for group in either.evidence_groups] == [2]
     assert [len(group) for group in both.evidence_groups] == [1, 1]
+
+
+def test_wrong_gold_and_wrong_filters_are_told() -> None:
+    """An empty span, an empty group, an unknown filter field, a blank paraphrase."""
+    wrong = [
+        line(answerable=True, gold_evidence=[[{"document_id": "a", "char_start": 5, "char_end": 5}]]),
+        line(id="q2", answerable=True, gold_evidence=[[]]),
+        line(id="q3", filter={"colour": "red"}),
+        line(id="q4", paraphrases=[" "]),
+        '{"id": "q5", "question": "Who?", "answerable": false, "meta": {"a": NaN}}',
+    ]
+    with pytest.raises(InvalidInput) as caught:
+        parse_question_set(wrong)
+    messages = [problem.message for problem in caught.value.problems]
+    told = ("char_end", "group", "colour", "blank", "NaN")
+    assert [word in message for word, message in zip(told, messages, strict=True)] == [True] * 5
+
+
+def test_bytes_are_read_whole_or_refused() -> None:
+    """Gzipped or not; damaged, endless or not UTF-8 with a reason."""
+    body = (line() + "\n").encode()
+    assert read_question_set(body).sha256 == read_question_set(gzip.compress(body)).sha256
+    for data, reason in (
+        (gzip.compress(body)[:-12] + b"x" * 12, "damaged"),
+        (gzip.compress(b"\n" * (65 << 20)), "more than"),
+        (b"\n\xff", "line 2"),
+    ):
+        with pytest.raises(InvalidInput, match=reason):
+            read_question_set(data)
+
+
+def test_a_set_is_written_as_it_is_read() -> None:
+    """Through JSON lines and back, with the same hash."""
+    questions = load_question_set(SAMPLE)
+    assert parse_question_set(dump_question_set(questions).splitlines()) == questions
+
+
+def test_a_question_is_stale_when_a_needed_group_is_gone() -> None:
+    """One alternative that is left is enough; an unanswerable question is never stale."""
+    either = parse_question_set([line(answerable=True, gold_doc_ids=["a", "b"])]).questions[0]
+    assert not either.is_stale(frozenset({"b"}))
+    assert either.is_stale(frozenset({"c"}))
+    assert not parse_question_set([line()]).questions[0].is_stale(frozenset())
+
+
+def test_clusters_default_to_the_gold_document() -> None:
+    """And to the question itself where there is none."""
+    sets = [line(), line(id="q2", answerable=True, gold_doc_ids=["a"]), line(id="q3", cluster="c")]
+    assert [question.cluster_id for question in parse_question_set(sets).questions] == ["q1", "a", "c"]

@@ -1,0 +1,7 @@
+"""The regression gate: did this system become worse on these questions, beyond the noise of asking again?"""
+
+from eval.gate.comparability import differences
+from eval.gate.judgement import GateLine, GateResult, judge
+from eval.gate.ladder import Diagnosis, Replays, diagnose
+
+__all__ = ["Diagnosis", "GateLine", "GateResult", "Replays", "diagnose", "differences", "judge"]
