@@ -9,9 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
-import eval.schema  # noqa: F401 - both declare tables on the catalogue's MetaData
 from api.language_model import LanguageModel, language_model
 from api.settings import SHIPPED_DATA, Settings
+from eval.baselines import Baselines
+from eval.evaluation_job import EvaluationHandler, EvaluationParts
+from eval.evaluations import Evaluations, redact_evaluations
+from eval.question_store import QuestionSets
 from generate.answer_cache import AnswerCache
 from generate.answerer import Answerer
 from generate.answers import Answers, redact_answers
@@ -32,11 +35,11 @@ from ingest.catalogue import Catalogue
 from ingest.clock import in_future
 from ingest.collections import Collection, Collections, CollectionSettings
 from ingest.deletion import Deletion, PurgeHandler
-from ingest.documents import Documents, Passwords
+from ingest.documents import Documents, Passwords, new_id
 from ingest.errors import InvalidInput
 from ingest.generations import GenerationSpec
 from ingest.history import HistoryHandler, HistoryKeeper
-from ingest.jobs import JobRunner, Jobs
+from ingest.jobs import JobHandler, JobRunner, Jobs
 from ingest.models import CrossEncoderScorer, Encoder, ModelRuntime, SentenceTransformerEncoder
 from ingest.originals import remove_unneeded
 from ingest.owner import DataDirectory, Ownership
@@ -106,6 +109,7 @@ class Service:
     conversations: Conversations
     replayer: Replayer
     language_model: LanguageModel | None
+    evaluation: EvaluationParts
 
     def put_collection(self, name: str, wanted: CollectionSettings) -> tuple[Collection, bool]:
         """Create or change a collection; what is left out is the service's default. Errors as `Collections.put`, and
@@ -175,28 +179,29 @@ def open_service(
         passwords = Passwords()
         jobs = Jobs(catalogue)
         jobs.recover()
+        handlers: dict[str, JobHandler] = {
+            "ingest": IngestHandler(
+                catalogue=catalogue,
+                blobs=blobs,
+                parser=parser,
+                runtime=runtime,
+                encoder_for=encoders.of,
+                progress=indexes,
+                passwords=passwords,
+                settings=settings,
+            ),
+            "purge": PurgeHandler(
+                catalogue=catalogue,
+                blobs=blobs,
+                progress=indexes,
+                forget=indexes.drop,
+                redactors=[redact_answers, redact_evaluations],
+            ),
+            "history": HistoryHandler(catalogue=catalogue, blobs=blobs, progress=indexes),
+        }
         runner = JobRunner(
             jobs,
-            {
-                "ingest": IngestHandler(
-                    catalogue=catalogue,
-                    blobs=blobs,
-                    parser=parser,
-                    runtime=runtime,
-                    encoder_for=encoders.of,
-                    progress=indexes,
-                    passwords=passwords,
-                    settings=settings,
-                ),
-                "purge": PurgeHandler(
-                    catalogue=catalogue,
-                    blobs=blobs,
-                    progress=indexes,
-                    forget=indexes.drop,
-                    redactors=[redact_answers],
-                ),
-                "history": HistoryHandler(catalogue=catalogue, blobs=blobs, progress=indexes),
-            },
+            handlers,
             workers=_JOB_WORKERS,
             lease_s=settings.job_lease_s,
             owner=f"{socket.gethostname()}:{os.getpid()}",
@@ -212,7 +217,25 @@ def open_service(
             history_chars=settings.conversation_chars,
         )
         model = language_model(settings)
-        answerer = _answerer(settings, catalogue, searcher, runtime, encoders, answers, conversations, model)
+        policy = RefusalPolicy(catalogue, settings.answer_threshold)
+        answerer = _answerer(settings, catalogue, searcher, runtime, encoders, answers, conversations, model, policy)
+        replayer = Replayer(catalogue, answerer, redaction)
+        evaluations = Evaluations(catalogue)
+        evaluation = EvaluationParts(
+            catalogue=catalogue,
+            answerer=answerer,
+            searcher=searcher,
+            policy=policy,
+            answers=answers,
+            replayer=replayer,
+            question_sets=QuestionSets(catalogue),
+            evaluations=evaluations,
+            baselines=Baselines(catalogue, evaluations),
+            settings=settings,
+            top_k=settings.ask_top_k,
+            process=new_id("start"),
+        )
+        handlers["evaluation"] = EvaluationHandler(evaluation)
         service = Service(
             settings=settings,
             ownership=ownership,
@@ -231,8 +254,9 @@ def open_service(
             answers=answers,
             answerer=answerer,
             conversations=conversations,
-            replayer=Replayer(catalogue, answerer, redaction),
+            replayer=replayer,
             language_model=model,
+            evaluation=evaluation,
         )
         service.put_collection(DEFAULT_COLLECTION, CollectionSettings())
         runner.start()
@@ -251,6 +275,7 @@ def _answerer(
     answers: Answers,
     conversations: Conversations,
     model: LanguageModel | None,
+    policy: RefusalPolicy,
 ) -> Answerer:
     weights = AssessmentWeights.load(SHIPPED_DATA / "models" / "extractive.json")
     support = EntailmentSupport(
@@ -264,7 +289,7 @@ def _answerer(
         assessor=SentenceAssessor(runtime, encoders.of, weights, timeout_s=settings.search_timeout_s),
         generator=model.generator if model else ExtractiveGenerator(),
         checker=CitationChecker(catalogue, support),
-        policy=RefusalPolicy(catalogue, settings.answer_threshold),
+        policy=policy,
         answers=answers,
         retrieve_settings=settings,
         settings=settings,

@@ -1,69 +1,162 @@
-"""`citewell eval`: ask a question set, and say how well it went."""
+"""`citewell eval`: ask question sets, compare with what was blessed, and say whether it became worse."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from api.cli import options
-from api.cli.connection import data_directory, read_settings
-from api.cli.output import print_json, print_table, status
+from api.cli.connection import connect
+from api.cli.following import follow_job
+from api.cli.output import print_json
+from api.cli.verdicts import exit_code, print_comparison, print_evaluation
 
-app = typer.Typer(help="Run question sets against a collection.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from api.client import Client, Evaluation
 
+app = typer.Typer(
+    help="Run question sets against a collection, and gate changes.",
+    epilog="Exit status: 0 passed, 1 the gate failed, 2 wrong input, 3 unavailable, 4 no verdict (no baseline yet, "
+    "not comparable, incomplete).",
+    no_args_is_help=True,
+)
 
-@app.callback()
-def evaluate() -> None:
-    """Run question sets against a collection."""
+EvaluationId = Annotated[str, typer.Argument(help="Its id, such as eval_9f….", show_default=False)]
+QuestionSetArgument = Annotated[
+    str,
+    typer.Argument(help="Question set: a .jsonl or .jsonl.gz file, or the name of a stored one.", show_default=False),
+]
+Repeats = Annotated[int, typer.Option(help="How often each phrasing is asked.", min=1, max=100)]
+Parquet = Annotated[Path | None, typer.Option(help="Write all rows to this Parquet file.", dir_okay=False)]
+Junit = Annotated[Path | None, typer.Option(help="Write the verdict as JUnit XML to this file.", dir_okay=False)]
 
 
 @app.command()
 def run(
-    question_set: Annotated[
-        Path, typer.Argument(help="Question set, .jsonl or .jsonl.gz.", exists=True, dir_okay=False, show_default=False)
-    ],
-    repeats: Annotated[int, typer.Option(help="How often each phrasing is asked.", min=1, max=100)] = 1,
+    question_set: QuestionSetArgument,
+    repeats: Repeats = 3,
+    baseline: Annotated[
+        str | None, typer.Option(help="Evaluation to compare with, in place of the blessed baseline.", metavar="ID")
+    ] = None,
+    nightly: Annotated[bool, typer.Option("--nightly", help="Counts as one night of the history.")] = False,
+    parquet: Parquet = None,
+    junit: Junit = None,
     collection: options.Collection = "default",
     as_json: options.Json = False,
+    url: options.Url = None,
     data_dir: options.DataDir = None,
+    key: options.Key = None,
 ) -> None:
-    """Ask every question and paraphrase, keep one row an ask, and print the rates.
+    """Ask every question and paraphrase, compare with the baseline, and print metrics and verdict.
 
-    Opens the data directory itself: stop a service that runs on it first.
+    A run that was interrupted goes on where it was.
     """
-    import asyncio
+    with connect(url, data_dir, key) as client:
+        evaluation = _evaluated(client, question_set, collection, repeats, baseline, nightly)
+        if parquet is not None:
+            parquet.write_bytes(client.evaluation_parquet(evaluation["evaluation_id"]))
+    if junit is not None:
+        _write_junit(junit, evaluation)
+    print_json(evaluation) if as_json else print_evaluation(evaluation)
+    raise typer.Exit(exit_code(evaluation["verdict"]))
 
-    from api.bootstrap import open_service
-    from eval.question_sets import load_question_set
-    from eval.runs import number_of_asks, run_question_set, store_run, summarise
 
-    questions = load_question_set(question_set)
-    with open_service(read_settings(data_dir=data_directory(data_dir))) as service:
-        asked = service.collections.get(collection)
-        with status(f"asking {number_of_asks(questions, repeats)} questions"):
-            rows = asyncio.run(
-                run_question_set(questions, answerer=service.answerer, collection=asked, repeats=repeats)
-            )
-        metrics = summarise(rows)
-        evaluation_id = store_run(
-            service.catalogue,
-            rows,
-            metrics,
-            questions=questions,
-            collection=asked,
-            fingerprint=service.answerer.fingerprint(asked.live_generation),
-            repeats=repeats,
-            key_id=None,
-        )
+@app.command()
+def gate(
+    evaluation_id: EvaluationId,
+    junit: Junit = None,
+    as_json: options.Json = False,
+    url: options.Url = None,
+    data_dir: options.DataDir = None,
+    key: options.Key = None,
+) -> None:
+    """Print the verdict of an evaluation; the exit status is the verdict."""
+    with connect(url, data_dir, key) as client:
+        evaluation = client.evaluation(evaluation_id)
+    if junit is not None:
+        _write_junit(junit, evaluation)
+    print_json(evaluation) if as_json else print_evaluation(evaluation)
+    raise typer.Exit(exit_code(evaluation["verdict"]))
+
+
+@app.command()
+def compare(
+    before: Annotated[str, typer.Argument(help="Id of the evaluation to compare with.", show_default=False)],
+    after: EvaluationId,
+    as_json: options.Json = False,
+    url: options.Url = None,
+    data_dir: options.DataDir = None,
+    key: options.Key = None,
+) -> None:
+    """Print what changed between two runs of one question set, and at which stage. Asks nothing."""
+    with connect(url, data_dir, key) as client:
+        found = client.compare(after, before)
+    print_json(found) if as_json else print_comparison(found)
+    raise typer.Exit(exit_code(found["verdict"]))
+
+
+@app.command()
+def bless(
+    evaluation_ids: Annotated[
+        list[str], typer.Argument(help="Evaluations, best of several starts.", show_default=False)
+    ],
+    note: Annotated[str | None, typer.Option(help="Why this is the baseline from now on.")] = None,
+    as_json: options.Json = False,
+    url: options.Url = None,
+    data_dir: options.DataDir = None,
+    key: options.Key = None,
+) -> None:
+    """Make runs the baseline of their question set. All their replicates count together."""
+    with connect(url, data_dir, key) as client:
+        baseline = client.bless(evaluation_ids[0], together_with=evaluation_ids[1:], note=note)
     if as_json:
-        print_json({"evaluation_id": evaluation_id, "metrics": metrics})
+        print_json(baseline)
     else:
-        print_table(["Measure", "Value"], [(name, _shown(value)) for name, value in metrics.items()])
+        typer.echo(f"{baseline['question_set']}: {len(baseline['evaluations'])} evaluations are the baseline")
 
 
-def _shown(value: float | int | None) -> str:
-    if value is None:
-        return "unscored"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+def _evaluated(
+    client: Client, question_set: str, collection: str, repeats: int, baseline: str | None, nightly: bool
+) -> Evaluation:
+    name, version = _stored_set(client, question_set)
+    evaluation_id, job_id = _unfinished(client, name, version, collection, repeats, nightly) or _begun(
+        client, name, collection, repeats, baseline, nightly
+    )
+    follow_job(client, job_id, f"asking {name}")
+    return client.evaluation(evaluation_id)
+
+
+def _stored_set(client: Client, question_set: str) -> tuple[str, str]:
+    """Name and version; a file is stored first, under its name."""
+    path = Path(question_set)
+    if path.is_file():
+        name = path.name.removesuffix(".gz").removesuffix(".jsonl")
+        return name, client.put_question_set(name, path.read_bytes())["version"]
+    return question_set, client.question_set(question_set)["version"]
+
+
+def _unfinished(
+    client: Client, name: str, version: str, collection: str, repeats: int, nightly: bool
+) -> tuple[str, str] | None:
+    """The same run, if it was begun and has not ended (a restarted service goes on with it)."""
+    for one in client.evaluations(collection=collection, question_set=name):
+        same = (one["question_set_version"], one["repeats"], one["nightly"]) == (version, repeats, nightly)
+        if same and one["state"] in ("queued", "running") and one["job_id"] is not None:
+            typer.echo(f"going on with {one['evaluation_id']}", err=True)
+            return one["evaluation_id"], one["job_id"]
+    return None
+
+
+def _begun(
+    client: Client, name: str, collection: str, repeats: int, baseline: str | None, nightly: bool
+) -> tuple[str, str]:
+    begun = client.evaluate(name, collection=collection, repeats=repeats, baseline=baseline, nightly=nightly)
+    return begun["evaluation_id"], begun["job_id"]
+
+
+def _write_junit(path: Path, evaluation: Evaluation) -> None:
+    from eval.export import junit_xml
+
+    path.write_text(junit_xml(evaluation), encoding="utf-8")

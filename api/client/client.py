@@ -20,8 +20,11 @@ from api.client.types import (
     Collection,
     CollectionChange,
     Document,
+    Evaluation,
+    EvaluationSubmission,
     Job,
     JobDocument,
+    QuestionSet,
     Receipt,
     SearchResult,
     Submission,
@@ -286,6 +289,65 @@ class Client:
     def answer(self, answer_id: str) -> dict[str, Any]:
         """A past answer with its whole trace."""
         return cast(dict[str, Any], self._json("GET", f"/v1/answers/{_segment(answer_id)}"))
+
+    # Evaluating
+
+    def put_question_set(self, name: str, content: bytes) -> QuestionSet:
+        """Store JSON lines (gzipped or not) as the current version of the set."""
+        headers = {"Content-Type": "application/x-ndjson"}
+        path = f"/v1/question_sets/{_segment(name)}"
+        return cast(QuestionSet, self._json("PUT", path, content=content, headers=headers))
+
+    def question_set(self, name: str) -> QuestionSet:
+        return cast(QuestionSet, self._json("GET", f"/v1/question_sets/{_segment(name)}"))
+
+    def evaluate(
+        self,
+        question_set: str,
+        *,
+        collection: str = DEFAULT_COLLECTION,
+        repeats: int = 3,
+        baseline: str | None = None,
+        nightly: bool = False,
+    ) -> EvaluationSubmission:
+        """Ask a stored question set; the run is a job."""
+        body = {"collection": collection, "question_set": question_set, "repeats": repeats, "nightly": nightly}
+        if baseline is not None:
+            body["baseline"] = baseline
+        return cast(EvaluationSubmission, self._json("POST", "/v1/evaluations", json=body))
+
+    def evaluations(self, *, collection: str | None = None, question_set: str | None = None) -> Iterator[Evaluation]:
+        """Newest first, fetched a page at a time."""
+        query = {"collection": collection, "question_set": question_set}
+        given = {name: value for name, value in query.items() if value is not None}
+        return cast(Iterator[Evaluation], self._items("/v1/evaluations", given))
+
+    def evaluation(self, evaluation_id: str) -> Evaluation:
+        return cast(Evaluation, self._json("GET", f"/v1/evaluations/{_segment(evaluation_id)}"))
+
+    def bless(
+        self, evaluation_id: str, *, together_with: Sequence[str] = (), note: str | None = None
+    ) -> dict[str, Any]:
+        """Make evaluations the baseline of their question set."""
+        body = {"together_with": list(together_with), "note": note}
+        path = f"/v1/evaluations/{_segment(evaluation_id)}/bless"
+        return cast(dict[str, Any], self._json("POST", path, json=body))
+
+    def compare(self, evaluation_id: str, baseline: str) -> dict[str, Any]:
+        """What changed between two evaluations."""
+        path = f"/v1/evaluations/{_segment(evaluation_id)}/comparison"
+        return cast(dict[str, Any], self._json("GET", path, params={"baseline": baseline}))
+
+    def evaluation_rows(self, evaluation_id: str) -> Iterator[dict[str, Any]]:
+        """One row an ask."""
+        with self._open("GET", f"/v1/evaluations/{_segment(evaluation_id)}/rows") as response:
+            for line in response.iter_lines():
+                yield json.loads(line)
+
+    def evaluation_parquet(self, evaluation_id: str) -> bytes:
+        """All rows as one Parquet file."""
+        path = f"/v1/evaluations/{_segment(evaluation_id)}/rows"
+        return self._send("GET", path, params={"format": "parquet"}).content
 
     # Plumbing
 

@@ -194,3 +194,66 @@ class Answer(TypedDict):
     usage: dict[str, int]
     timings_ms: dict[str, float]
     created_at: str
+
+
+class QuestionSet(TypedDict):
+    name: str
+    version: str
+    questions: int
+    answerable: int
+    must_pass: int
+    tags: dict[str, int]
+    created_at: str
+
+
+class EvaluationSubmission(TypedDict):
+    evaluation_id: str
+    job_id: str
+
+
+class Metric(TypedDict):
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    unscored: int
+
+
+class GateLine(TypedDict):
+    metric: str
+    baseline: float
+    value: float
+    delta: float
+    low: float | None
+    high: float | None
+    z: float
+    p: float
+    confirmation_p: float | None
+    verdict: Literal["pass", "fail", "suspected", "below_margin", "not_confirmed"]
+
+
+class Evaluation(TypedDict):
+    evaluation_id: str
+    job_id: str | None
+    collection: str
+    question_set: str | None
+    question_set_version: str
+    repeats: int
+    nightly: bool
+    state: Literal["queued", "running", "succeeded", "partial", "failed", "cancelled"]
+    verdict: Literal["pass", "fail", "no_baseline", "not_comparable", "incomplete"] | None
+    reasons: list[str]
+    warnings: list[str]
+    blamed: str | None
+    metrics: dict[str, Metric]
+    gate: list[GateLine]
+    diagnosis: dict[str, Any] | None
+    slow_drift: dict[str, Any] | None
+    broken: list[str]
+    must_pass_failed: list[str]
+    baseline: list[str]
+    stale: list[str]
+    fingerprint: str
+    environment: dict[str, Any]
+    created_at: str
+    finished_at: str | None

@@ -8,10 +8,12 @@ from api.routes import (
     collections,
     conversations,
     documents,
+    evaluations,
     feedback,
     jobs,
     openai,
     operations,
+    question_sets,
     receipts,
     search,
 )
@@ -27,6 +29,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     feedback.router,
     conversations.router,
     openai.router,
+    question_sets.router,
+    evaluations.router,
     operations.router,
 )
 

@@ -14,6 +14,7 @@ _TOLD = {
     "question_set": "the question set was changed",
     "scoring": "the scoring code is another",
     "judge": "the judge is another",
+    "access": "they were asked with other access tags",
 }
 
 

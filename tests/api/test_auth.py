@@ -49,6 +49,15 @@ SCOPE_OF = {
     ("GET", "/v1/models"): "read",
     ("GET", "/v1/models/{model}"): "read",
     ("POST", "/v1/chat/completions"): "read",
+    ("PUT", "/v1/question_sets/{question_set}"): "write",
+    ("GET", "/v1/question_sets/{question_set}"): "read",
+    ("GET", "/v1/question_sets/{question_set}/content"): "read",
+    ("POST", "/v1/evaluations"): "write",
+    ("GET", "/v1/evaluations"): "read",
+    ("GET", "/v1/evaluations/{evaluation_id}"): "read",
+    ("POST", "/v1/evaluations/{evaluation_id}/bless"): "admin",
+    ("GET", "/v1/evaluations/{evaluation_id}/comparison"): "read",
+    ("GET", "/v1/evaluations/{evaluation_id}/rows"): "read",
     ("GET", "/metrics"): "read",
 }
 

@@ -24,6 +24,7 @@ from api.app import create_app
 from api.bootstrap import Service, open_service
 from api.routes import ROUTERS
 from api.settings import Settings
+from eval.question_sets import parse_question_set
 from generate.answer import Question
 from ingest.documents import Upload
 from ingest.jobs import TERMINAL_STATES
@@ -69,7 +70,22 @@ def _fill(service: Service) -> dict[str, str]:
         access=Access.everything(),
         key_id=None,
     )
+    questions = parse_question_set(['{"id": "q", "question": "When does the ferry sail?", "answerable": false}'])
+    stored, _ = service.evaluation.question_sets.put("fuzz", questions, key_id=None)
+    evaluation = service.evaluation.evaluations.submit(
+        collection,
+        question_set="fuzz",
+        question_set_sha256=stored.sha256,
+        fingerprint=service.answerer.fingerprint(collection.live_generation),
+        repeats=1,
+        asks=1,
+        access=None,
+        key_id=None,
+    )
+    service.runner.notify()
     return {
+        "question_set": "fuzz",
+        "evaluation_id": evaluation.evaluation_id,
         "job_id": submission.job_id,
         "receipt_id": receipt.receipt_id,
         "answer_id": asyncio.run(asked).answer_id,
