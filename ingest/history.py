@@ -70,8 +70,9 @@ class HistoryHandler:
         originals = {row.sha256 for row in rows if row.has_blob}
         for sha256 in originals - needed(connection, originals):
             self._blobs.remove(sha256)
-        done = update(jobs).where(jobs.c.pk == job.pk)
-        connection.execute(done.values(done=jobs.c.done + len(keys), attempts=1, updated_at=now()))
+        emptied = jobs.c.done + len(keys)
+        progress = update(jobs).where(jobs.c.pk == job.pk)
+        connection.execute(progress.values(done=emptied, total=emptied, attempts=1, updated_at=now()))
         return True
 
 

@@ -1,57 +1,53 @@
 """Services that are going to be killed: `python -m tests.torture.child`, one life a line of standard input.
 
-A line is `[data_dir, seed, point, passages]`. Each life is a fork of this process, which has imported everything: it
-prints its process id, then `serving`, and uploads, replaces and deletes documents at random until it dies: from outside
-by SIGKILL, or by its own hand when it passes `point` so many times. Then its exit status is printed. Points are wrapped
-around the service's parts here; the service knows nothing of them.
+A line is `[data_dir, seed, point, passages, over_http]`. Each life is a fork of this process, which has imported
+everything: it prints its process id, then `serving`, and does deeds at random (or serves those who do) until it dies:
+from outside by SIGKILL, or by its own hand when it passes `point` so many times. Then its exit status is printed.
+Points are wrapped around the service's parts here; the service knows nothing of them.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable
-from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, select
-
 from api.bootstrap import Service, open_service
+from api.server import bind, server_on
 from api.settings import Settings
 from ingest.blobs import BlobStore
-from ingest.catalogue import Catalogue, schema
+from ingest.catalogue import Catalogue
 from ingest.commit import Committer
-from ingest.errors import Conflict, NotFound, Unavailable
-from ingest.jobs import TERMINAL_STATES
+from ingest.history import HistoryHandler
 from ingest.language import detect_language
 from ingest.pipeline import IngestHandler
 from retrieve import Indexes
 from retrieve.analysis import analyse_query
 from retrieve.storage import FileStore, IndexFolder
 from tests.fakes import HashingEncoder
-from tests.ingest.support import TextParser, upload
+from tests.ingest.support import TextParser
+from tests.torture.deeds import JOURNAL, Journal, work
 
 POINTS = {
+    "blob-stored": 12,
     "before-commit": 5,
     "after-commit": 60,
     "blob-removed": 4,
     "index-told": 12,
     "index-published": 8,
     "claimed": 5,
+    "history-expired": 2,
     "index-file-stored": 30,
     "index-manifest-next": 6,
     "index-manifest-there": 6,
 }
 """Where the service may kill itself, and how many times at most it passes there before."""
-NAMES = [f"{number}.txt" for number in range(6)]
-WORDS = ["ferry", "harbour", "winter", "fare", "dog", "bicycle", "island", "captain", "timetable", "battery"]
 
 
 def settings(data_dir: Path) -> Settings:
@@ -69,21 +65,31 @@ def main() -> None:
     analyse_query("渡轮 ferry")  # reads its dictionary once for all of them
     detect_language("The last ferry leaves the harbour at nine.")
     for line in sys.stdin:
-        data_dir, seed, point, passages = json.loads(line)
+        data_dir, seed, point, passages, over_http = json.loads(line)
         pid = os.fork()
         if pid == 0:
-            live(Path(data_dir), seed, point, passages)
+            live(Path(data_dir), seed, point, passages, over_http=over_http)
         print(f"died {os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}", flush=True)
 
 
-def live(data_dir: Path, seed: int, point: str | None, passages: int) -> None:
-    """Work until killed."""
+def live(data_dir: Path, seed: int, point: str | None, passages: int, *, over_http: bool) -> None:
+    """Work until killed, or serve those who do."""
     print(os.getpid(), flush=True)
     if point is not None:
         arm(point, passages)
     with open_service(settings(data_dir), parser=TextParser(), load=load) as service:
+        if over_http:
+            serve(service)
         print("serving", flush=True)
-        work(service, random.Random(seed))  # noqa: S311 - chance, not secrets
+        work(service, random.Random(seed), Journal(data_dir.parent / JOURNAL))  # noqa: S311 - chance, not secrets
+
+
+def serve(service: Service) -> None:
+    """A server on a free port, as `citewell serve` runs it; where, stands in the data directory."""
+    with bind("127.0.0.1", 0) as listener:
+        server, _ = server_on(service, listener)
+        print("serving", flush=True)
+        server.run(sockets=[listener])
 
 
 def arm(point: str, passages: int) -> None:
@@ -109,6 +115,10 @@ def arm(point: str, passages: int) -> None:
             wrap(Indexes, "_advance", after=pass_by)
         case "claimed":
             wrap(IngestHandler, "run", before=pass_by)
+        case "blob-stored":
+            wrap(BlobStore, "put", after=pass_by)
+        case "history-expired":
+            wrap(HistoryHandler, "_expire_some", after=pass_by)
         case "index-file-stored":
             wrap(FileStore, "put", after=pass_by)
             wrap(FileStore, "hold", after=pass_by)
@@ -131,65 +141,6 @@ def wrap(
         return result
 
     setattr(owner, name, wrapped)
-
-
-def work(service: Service, chance: random.Random) -> None:
-    """One random deed after the other, without waiting for what was begun."""
-    collection = service.collections.get("default")
-    while True:
-        deed = chance.choice(["upload", "upload", "upload", "mail", "corpus", "delete", "cancel", "bad"])
-        if deed == "delete":
-            victims = chance.sample([*NAMES, "m.eml", "m.eml/0.txt", *(f"line-{number}" for number in range(4))], 3)
-            for document_id in victims:
-                with contextlib.suppress(NotFound):
-                    service.deletion.delete_documents(collection, [document_id], key_id=None)
-        else:
-            files = {name: text(chance) for name in chance.sample(NAMES, chance.randint(1, 3))}
-            if deed == "corpus":
-                lines = [{"id": f"line-{number}", "text": text(chance)} for number in range(4)]
-                files = {"all.jsonl": "\n".join(json.dumps(line) for line in lines)}
-            if deed == "mail":
-                files["m.eml"] = mail(chance)
-            if deed == "bad":
-                files["bad.txt"] = f"BROKEN {chance.random()}"
-            uploads = [upload(service, name, content.encode()) for name, content in files.items()]
-            try:
-                submission = service.documents.submit(collection, uploads, key_id=None)
-            except Unavailable:  # a purge of the same bytes came between
-                continue
-            if deed == "cancel":
-                with contextlib.suppress(Conflict):
-                    service.jobs.cancel(submission.job_id)
-        service.runner.notify()
-        while open_jobs(service) > 3:
-            time.sleep(0.01)
-
-
-def open_jobs(service: Service) -> int:
-    """Jobs that have not ended."""
-    query = select(func.count()).where(schema.jobs.c.state.not_in(TERMINAL_STATES))
-    with service.catalogue.read() as connection:
-        return int(connection.execute(query).scalar_one())
-
-
-def mail(chance: random.Random) -> str:
-    """A mail with up to three attachments."""
-    message = EmailMessage()
-    message["Subject"] = "Minutes"
-    message.set_content(text(chance))
-    for name in chance.sample(NAMES[:3], chance.randint(0, 3)):
-        message.add_attachment(text(chance), filename=name)
-    return message.as_string()
-
-
-def text(chance: random.Random) -> str:
-    """A few sentences; sometimes the same for two documents."""
-    if chance.random() < 0.2:
-        return "The same words for everybody. " * 3
-    return " ".join(
-        f"The {chance.choice(WORDS)} and the {chance.choice(WORDS)} number {chance.randint(0, 999)}."
-        for _ in range(chance.randint(1, 12))
-    )
 
 
 if __name__ == "__main__":

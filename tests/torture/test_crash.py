@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -9,24 +10,30 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from sqlalchemy import Connection, func, select
 
 from api.bootstrap import Service, open_service
+from api.doctor.consistency import check_consistency
 from ingest.catalogue import schema
 from ingest.chunking import ChunkShape, chunk_document
 from ingest.jobs import TERMINAL_STATES
+from ingest.owner import DataDirectory
 from ingest.parsing.document import ParsedDocument
 from tests.fakes import HashingEncoder
 from tests.ingest.support import TextParser, search, wait_for
 from tests.torture import child
+from tests.torture.deeds import JOURNAL, NAMES, Journal, open_jobs, text
+from tests.torture.promises import check_promises, read_promises
 
 _POINT_WAIT_S = 15.0
+_UPLOADS = 40
 
 
 @pytest.fixture
@@ -46,16 +53,47 @@ def test_nothing_is_half_there_after_any_kill(tmp_path: Path, lives: subprocess.
     for number in range(kills):
         point, passages = list(child.POINTS.items())[number // 2 % len(child.POINTS)]
         if number % 2:
-            kill_once(lives, [str(data_dir), number, None, 0], after_s=chance.uniform(0.05, 0.8))
+            kill_once(lives, [str(data_dir), number, None, 0, False], after_s=chance.uniform(0.05, 0.8))
         else:
-            kill_once(lives, [str(data_dir), number, point, chance.randint(1, passages)], after_s=_POINT_WAIT_S)
-        with open_service(child.settings(data_dir), parser=TextParser(), load=child.load) as service:
-            service.runner.notify()
-            wait_for(lambda service=service: not child.open_jobs(service))
-            check(service)
+            life = [str(data_dir), number, point, chance.randint(1, passages), False]
+            kill_once(lives, life, after_s=_POINT_WAIT_S)
+        check_survivor(data_dir)
 
 
-def kill_once(lives: subprocess.Popen[str], life: list[object], *, after_s: float) -> None:
+def test_nothing_that_was_accepted_over_http_is_lost(tmp_path: Path, lives: subprocess.Popen[str], kills: int) -> None:
+    """A server is killed in the middle of uploads; what it had answered 202 to is there, whole, after a restart."""
+    chance = random.Random(20260202)  # noqa: S311 - chance, not secrets
+    data_dir = tmp_path / "data"
+    journal = Journal(tmp_path / JOURNAL)
+    for number in range(max(2, kills // 6)):
+        life = [str(data_dir), number, None, 0, True]
+        after_s = chance.uniform(0.1, 0.6)
+        kill_once(lives, life, after_s=after_s, meanwhile=lambda: upload_over_http(data_dir, chance, journal))
+        check_survivor(data_dir)
+
+
+def upload_over_http(data_dir: Path, chance: random.Random, journal: Journal) -> None:
+    """Send one file after the other until the server is gone."""
+    url = DataDirectory(data_dir).owner_url()
+    assert url is not None
+    with httpx.Client(base_url=url, timeout=30) as client:
+        for _ in range(_UPLOADS):
+            name, content = chance.choice(NAMES), text(chance).encode()
+            try:
+                with journal.noting("upload", {name: hashlib.sha256(content).hexdigest()}):
+                    path = f"/v1/collections/default/documents/{name}"
+                    client.put(path, content=content, headers={"Content-Type": "text/plain"}).raise_for_status()
+            except httpx.TransportError:
+                return
+
+
+def kill_once(
+    lives: subprocess.Popen[str],
+    life: list[object],
+    *,
+    after_s: float,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> None:
     """Begin a life, and end it after this time, if it has not ended itself at its point before."""
     assert lives.stdin is not None
     assert lives.stdout is not None
@@ -66,9 +104,23 @@ def kill_once(lives: subprocess.Popen[str], life: list[object], *, after_s: floa
     line = lives.stdout.readline()
     if line == "serving\n":
         killer.start()
+        meanwhile()
         line = lives.stdout.readline()
     killer.cancel()
     assert line == "died -9\n"
+
+
+def check_survivor(data_dir: Path) -> None:
+    """Start once more, let everything that waits be done, and look at all of it; then let the doctor look."""
+    settings = child.settings(data_dir)
+    with open_service(settings, parser=TextParser(), load=child.load) as service:
+        service.runner.notify()
+        wait_for(lambda: not open_jobs(service))
+        check(service)
+        with service.catalogue.read() as connection:
+            check_promises(connection, read_promises(data_dir.parent / JOURNAL))
+        checks = check_consistency(service.catalogue, service.blobs, serving=False)
+    assert [(one.name, one.detail) for one in checks if one.state != "ok"] == []
 
 
 def check(service: Service) -> None:
