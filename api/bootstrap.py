@@ -45,7 +45,17 @@ from ingest.originals import remove_unneeded
 from ingest.owner import DataDirectory, Ownership
 from ingest.parsing import ParseLimits, ParserPool
 from ingest.pipeline import DocumentParser, IngestHandler
-from retrieve import ANALYSER, CrossEncoderReranker, Indexes, Reranker, Searcher
+from ingest.reindexing import CommitLocks, GenerationBuilder
+from retrieve import (
+    ANALYSER,
+    CrossEncoderReranker,
+    GateCheck,
+    Generations,
+    Indexes,
+    ReindexHandler,
+    Reranker,
+    Searcher,
+)
 
 DEFAULT_COLLECTION = "default"
 _JOB_WORKERS = 2
@@ -104,6 +114,7 @@ class Service:
     encoders: Encoders
     indexes: Indexes
     searcher: Searcher
+    generations: Generations
     answers: Answers
     answerer: Answerer
     conversations: Conversations
@@ -117,6 +128,21 @@ class Service:
         """
         check_templates(wanted.templates or {})
         return self.collections.put(name, wanted, self._spec(wanted))
+
+    def reindex_collection(
+        self, collection: Collection, wanted: CollectionSettings, *, gate: str | None, key_id: str | None
+    ) -> str:
+        """Queue a re-index; what is left out stays as it is. Returns the job's id. Errors as `Generations.reindex`."""
+        present = collection.live_generation.spec
+        full = replace(
+            wanted,
+            embedding_model=wanted.embedding_model or present.embedder,
+            chunk_tokens=wanted.chunk_tokens or present.chunk_tokens,
+            overlap_tokens=_kept_overlap(wanted, present),
+        )
+        job_id = self.generations.reindex(collection, self._spec(full), wanted, gate=gate, key_id=key_id)
+        self.runner.notify()
+        return job_id
 
     def _spec(self, wanted: CollectionSettings) -> GenerationSpec:
         settings = self.settings
@@ -141,12 +167,24 @@ class Service:
         )
 
 
+def _kept_overlap(wanted: CollectionSettings, present: GenerationSpec) -> int | None:
+    """The present overlap, unless another is wanted, or chunks of another size: then the default for that size."""
+    if wanted.overlap_tokens is not None or wanted.chunk_tokens not in (None, present.chunk_tokens):
+        return wanted.overlap_tokens
+    return present.overlap_tokens
+
+
 @contextmanager
 def open_service(
-    settings: Settings, *, parser: DocumentParser | None = None, load: LoadEncoder | None = None
+    settings: Settings,
+    *,
+    parser: DocumentParser | None = None,
+    load: LoadEncoder | None = None,
+    gate: GateCheck | None = None,
 ) -> Iterator[Service]:
     """Take the data directory, build every part, recover what a killed process left, and start working.
 
+    `gate` judges re-indexes that name a question set; without one they are refused.
     Raises `Conflict` (`data_directory_in_use`) when another process owns the directory. On exit everything is closed in
     reverse order; work under way is put back into the queue.
     """
@@ -177,6 +215,7 @@ def open_service(
         )
         stack.callback(searcher.close)
         passwords = Passwords()
+        locks = CommitLocks()
         jobs = Jobs(catalogue)
         jobs.recover()
         handlers: dict[str, JobHandler] = {
@@ -189,6 +228,15 @@ def open_service(
                 progress=indexes,
                 passwords=passwords,
                 settings=settings,
+                locks=locks,
+            ),
+            "reindex": ReindexHandler(
+                catalogue=catalogue,
+                indexes=indexes,
+                builder=GenerationBuilder(catalogue, runtime, encoders.of),
+                locks=locks,
+                generations_kept=settings.generations_kept,
+                gate=gate,
             ),
             "purge": PurgeHandler(
                 catalogue=catalogue,
@@ -251,6 +299,7 @@ def open_service(
             encoders=encoders,
             indexes=indexes,
             searcher=searcher,
+            generations=Generations(catalogue, indexes, gate),
             answers=answers,
             answerer=answerer,
             conversations=conversations,

@@ -93,6 +93,14 @@ class CollectionRequest(_Request):
     templates: dict[str, str] | None = Field(None, description="Prompt templates by name.")
 
 
+class ReindexRequest(CollectionRequest):
+    """What the new generation is built from; what is left out stays as it is."""
+
+    gate: str | None = Field(
+        None, min_length=1, max_length=100, description="Question set that the new generation has to pass first."
+    )
+
+
 class CollectionResponse(BaseModel):
     """A collection: its settings, what is live in it, and what answers on it are made with."""
 
@@ -142,21 +150,44 @@ class GenerationResponse(BaseModel):
     overlap_tokens: int
     analyser: str
     index_kind: str
+    created_at: str
 
     @classmethod
     def of(cls, generation: Generation) -> GenerationResponse:
-        spec = generation.spec
-        return cls(
-            generation=generation.generation,
-            state=generation.state,
-            embedding_model=spec.embedder,
-            embedding_revision=spec.embedder_revision,
-            dimensions=spec.dimensions,
-            chunk_tokens=spec.chunk_tokens,
-            overlap_tokens=spec.overlap_tokens,
-            analyser=spec.analyser,
-            index_kind=spec.index_kind,
-        )
+        return cls(**generation_fields(generation))
+
+
+class ActivationResponse(GenerationResponse):
+    """The generation that was made live, or (`job_id` not null) that a job makes live once it holds every document."""
+
+    job_id: str | None
+
+    @classmethod
+    def after(cls, generation: Generation, job_id: str | None) -> ActivationResponse:
+        return cls(**generation_fields(generation), job_id=job_id)
+
+
+class QueuedJobResponse(BaseModel):
+    """Work that was queued."""
+
+    job_id: str
+
+
+def generation_fields(generation: Generation) -> dict[str, Any]:
+    """What callers see of a generation."""
+    spec = generation.spec
+    return {
+        "generation": generation.generation,
+        "state": generation.state,
+        "embedding_model": spec.embedder,
+        "embedding_revision": spec.embedder_revision,
+        "dimensions": spec.dimensions,
+        "chunk_tokens": spec.chunk_tokens,
+        "overlap_tokens": spec.overlap_tokens,
+        "analyser": spec.analyser,
+        "index_kind": spec.index_kind,
+        "created_at": generation.created_at,
+    }
 
 
 # Documents

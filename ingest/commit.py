@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from ingest.attachments import StoredAttachment, record_attachments
 from ingest.blobs import BlobStore
 from ingest.catalogue import Catalogue, schema
+from ingest.chunk_rows import store_chunks
 from ingest.chunking import Chunk
 from ingest.clock import now
 from ingest.collections import Collection
@@ -20,9 +21,11 @@ from ingest.corpus import CORPUS_LINE_MEDIA_TYPE
 from ingest.credibility import Credibility, freshness, source_prior, store
 from ingest.documents import fail_version
 from ingest.errors import CitewellError, ExtractionFailed
+from ingest.generations import check_live
 from ingest.index_log import append_change
 from ingest.models import FloatArray
 from ingest.parsing.document import ParsedDocument
+from ingest.reindexing import CommitLocks
 from ingest.settings import IngestSettings
 
 
@@ -44,7 +47,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A parsed and chunked document, or why it could not be.
+    """A parsed and chunked document, or why it could not be; `generation_pk` is the generation it was chunked for.
 
     `facts` are kept with a file's version for those who send the same bytes (`ingest.reuse`); `vectors`, of shape
     (chunks, dimensions), are there where such a version had them already.
@@ -55,6 +58,7 @@ class Prepared:
     chunks: Sequence[Chunk] = ()
     language: str | None = None
     attachments: tuple[StoredAttachment, ...] = ()
+    generation_pk: int = 0
     facts: Mapping[str, Any] = field(default_factory=dict)
     vectors: FloatArray | None = None
     error: CitewellError | None = None
@@ -63,10 +67,11 @@ class Prepared:
 class Committer:
     """Commits groups of prepared documents. After a kill each document is there whole or not at all."""
 
-    def __init__(self, catalogue: Catalogue, blobs: BlobStore, settings: IngestSettings) -> None:
+    def __init__(self, catalogue: Catalogue, blobs: BlobStore, settings: IngestSettings, locks: CommitLocks) -> None:
         self._catalogue = catalogue
         self._blobs = blobs
         self._settings = settings
+        self._locks = locks
 
     def commit(
         self,
@@ -79,11 +84,16 @@ class Committer:
     ) -> None:
         """Make the documents live, or record their failures; those of the job up to seq `published` are ready.
 
-        `vectors` is of shape (chunks of the group, dimensions), in the order of documents and chunks.
+        `vectors` is of shape (chunks of the group, dimensions), in the order of documents and chunks. Raises
+        `GenerationReplaced`, and commits nothing, when another generation is live by now than that of `collection`.
         """
-        self._catalogue.write(
-            lambda connection: self._commit_group(connection, job_pk, collection, group, vectors, published)
-        )
+
+        def change(connection: Connection) -> None:
+            check_live(connection, collection.pk, collection.live_generation)
+            self._commit_group(connection, job_pk, collection, group, vectors, published)
+
+        with self._locks.of(collection.pk):
+            self._catalogue.write(change)
 
     def _commit_group(
         self,
@@ -191,7 +201,9 @@ def _commit_version(
 ) -> int:
     """Text, chunks and vectors of the version, in place of the live one; returns the seq of the change."""
     _store_version(connection, prepared)
-    _store_chunks(connection, collection, prepared, vectors)
+    assert prepared.parsed is not None
+    generation_pk, text = collection.live_generation.pk, prepared.parsed.text
+    store_chunks(connection, prepared.task.version_pk, generation_pk, text, prepared.chunks, vectors)
     retired = _make_live(connection, document, prepared.task.version_pk)
     _store_facts(connection, collection, document, prepared, settings)
     return append_change(connection, collection.pk, add=prepared.task.version_pk, retire=retired)
@@ -213,6 +225,7 @@ def _store_version(connection: Connection, prepared: Prepared) -> None:
             language=prepared.language,
             pages=len(parsed.pages) or None,
             page_spans=[[page.number, page.start, page.end] for page in parsed.pages],
+            headings=[[heading.level, heading.title, heading.start] for heading in parsed.headings],
             chars=len(parsed.text),
             document_date=day.isoformat() if day else None,
             quality=parsed.quality,
@@ -221,32 +234,6 @@ def _store_version(connection: Connection, prepared: Prepared) -> None:
             **facts,
         )
     )
-
-
-def _store_chunks(connection: Connection, collection: Collection, prepared: Prepared, vectors: FloatArray) -> None:
-    parsed = prepared.parsed
-    assert parsed is not None
-    if not prepared.chunks:
-        return
-    rows = [
-        {
-            "version_pk": prepared.task.version_pk,
-            "generation_pk": collection.live_generation.pk,
-            "ordinal": chunk.ordinal,
-            "char_start": chunk.start,
-            "char_end": chunk.end,
-            "tokens": chunk.tokens,
-            "page": chunk.page,
-            "heading": chunk.heading,
-            "text": parsed.text[chunk.start : chunk.end],
-        }
-        for chunk in prepared.chunks
-    ]
-    keys = connection.execute(
-        insert(schema.chunks).returning(schema.chunks.c.pk, sort_by_parameter_order=True), rows
-    ).scalars()
-    blobs = [{"chunk_pk": key, "vector": row.tobytes()} for key, row in zip(keys, vectors.astype("<f4"), strict=True)]
-    connection.execute(insert(schema.chunk_vectors), blobs)
 
 
 def _make_live(connection: Connection, document: Row[Any], version_pk: int) -> int | None:

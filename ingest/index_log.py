@@ -1,6 +1,7 @@
 """The index-change log: what `ingest` commits and `retrieve` applies, in order.
 
-A row says that a version joins the index of its collection, or leaves it, or (a replacement) both at once.
+A row says that a version joins the index of its collection, or leaves it, or (a replacement) both at once. A row may
+concern one generation only: a re-index gives versions that are live already the chunks of a new one.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import ColumnElement, Connection, func, insert, select
 
 from ingest.catalogue import schema
 from ingest.clock import now
@@ -39,25 +40,39 @@ class IndexProgress(Protocol):
         ...
 
 
-def append_change(connection: Connection, collection_pk: int, *, add: int | None, retire: int | None) -> int:
+def append_change(
+    connection: Connection, collection_pk: int, *, add: int | None, retire: int | None, generation_pk: int | None = None
+) -> int:
     """Write one row in the transaction that makes the change; returns its seq."""
     statement = insert(schema.index_change).values(
-        collection_pk=collection_pk, add_version_pk=add, retire_version_pk=retire, created_at=now()
+        collection_pk=collection_pk,
+        add_version_pk=add,
+        retire_version_pk=retire,
+        generation_pk=generation_pk,
+        created_at=now(),
     )
     key = connection.execute(statement).inserted_primary_key
     assert key is not None
     return int(key[0])
 
 
-def changes_after(connection: Connection, collection_pk: int, seq: int) -> list[IndexChange]:
-    """Rows of the collection with a greater seq, ascending."""
+def changes_after(
+    connection: Connection, collection_pk: int, seq: int, generation_pk: int | None = None
+) -> list[IndexChange]:
+    """Rows with a greater seq, ascending: those of the whole collection, and those of the generation."""
     table = schema.index_change
-    query = select(table).where(table.c.collection_pk == collection_pk, table.c.seq > seq).order_by(table.c.seq)
+    query = select(table).where(table.c.seq > seq, _concerns(collection_pk, generation_pk)).order_by(table.c.seq)
     return [IndexChange(row.seq, row.add_version_pk, row.retire_version_pk) for row in connection.execute(query)]
 
 
-def latest_seq(connection: Connection, collection_pk: int) -> int:
-    """The greatest seq of the collection; 0 when its log is empty."""
-    table = schema.index_change
-    query = select(func.max(table.c.seq)).where(table.c.collection_pk == collection_pk)
+def latest_seq(connection: Connection, collection_pk: int, generation_pk: int | None = None) -> int:
+    """The greatest seq of those rows; 0 when there are none."""
+    query = select(func.max(schema.index_change.c.seq)).where(_concerns(collection_pk, generation_pk))
     return int(connection.execute(query).scalar() or 0)
+
+
+def _concerns(collection_pk: int, generation_pk: int | None) -> ColumnElement[bool]:
+    table = schema.index_change
+    whole = table.c.generation_pk.is_(None)
+    concerned = whole if generation_pk is None else whole | (table.c.generation_pk == generation_pk)
+    return (table.c.collection_pk == collection_pk) & concerned

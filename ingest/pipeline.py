@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -22,7 +22,7 @@ from sqlalchemy import Connection, select
 from ingest.attachments import store_attachments
 from ingest.blobs import BlobStore
 from ingest.catalogue import Catalogue, schema
-from ingest.chunking import ChunkShape, chunk_document, contextual_text
+from ingest.chunking import Chunk, ChunkShape, chunk_document, contextual_text
 from ingest.collections import Collection, load_collection_by_key
 from ingest.commit import Committer, Prepared, Task, document_deleted, settle_indexed, title_of
 from ingest.corpus import CORPUS_LINE_MEDIA_TYPE
@@ -32,13 +32,14 @@ from ingest.documents import (
 )
 from ingest.errors import CitewellError, ExtractionFailed, Unavailable
 from ingest.expansion import CorpusExpander
-from ingest.generations import GenerationSpec
+from ingest.generations import Generation, GenerationReplaced, GenerationSpec
 from ingest.index_log import IndexProgress
 from ingest.jobs import Job, JobContext, settle_job_counts
 from ingest.language import detect_language
 from ingest.lookahead import Lookahead
 from ingest.models import Encoder, FloatArray, ModelRuntime, Priority
 from ingest.parsing.document import ParsedDocument, SourceFile
+from ingest.reindexing import CommitLocks
 from ingest.reuse import find_twin, reusable_facts
 from ingest.settings import IngestSettings
 
@@ -70,6 +71,7 @@ class IngestHandler:
         progress: IndexProgress,
         passwords: Passwords,
         settings: IngestSettings,
+        locks: CommitLocks,
     ) -> None:
         self._catalogue = catalogue
         self._blobs = blobs
@@ -80,7 +82,7 @@ class IngestHandler:
         self._passwords = passwords
         self._settings = settings
         self._expander = CorpusExpander(catalogue, blobs, decompressed_bytes_max=settings.parse_decompressed_max_bytes)
-        self._committer = Committer(catalogue, blobs, settings)
+        self._committer = Committer(catalogue, blobs, settings, locks)
 
     def run(self, job: Job, context: JobContext) -> str:
         with self._catalogue.read() as connection:
@@ -94,11 +96,12 @@ class IngestHandler:
     def _process(self, job: Job, collection: Collection, context: JobContext) -> None:
         """Three things at once: documents are prepared, one group is embedded and the next waits, one is committed."""
         passed = _StageCounts(job, context)
-        embedded: deque[tuple[list[Prepared], Future[FloatArray]]] = deque()
+        present = _Present(collection)
+        embedded: deque[tuple[list[Prepared], Future[_Embedded]]] = deque()
         with (
             ThreadPoolExecutor(_GROUPS_EMBEDDED, thread_name_prefix="embed") as executor,
             Lookahead(
-                lambda task: self._prepare(task, collection, passed),
+                lambda task: self._prepare(task, present.collection, passed),
                 self._tasks(job),
                 workers=self._settings.parse_workers,
             ) as ahead,
@@ -107,10 +110,10 @@ class IngestHandler:
                 context.check()
                 if not embedded or (len(embedded) < _GROUPS_EMBEDDED and ahead.is_ready):
                     group = ahead.take()
-                    embedded.append((group, executor.submit(self._embed, collection, group)))
+                    embedded.append((group, executor.submit(self._embedded, present.collection, group)))
                     continue
-                group, vectors = embedded.popleft()
-                self._commit(job, collection, group, vectors.result())
+                group, made = embedded.popleft()
+                self._store(job, present, made.result())
                 ahead.give_back(group)
                 passed.add("embedding", len(group))
                 if not ahead and not embedded:  # attachments of what was committed are at the queue's end
@@ -149,18 +152,23 @@ class IngestHandler:
         passed.add("parsing", 1)
         passed.add("chunking", 1)
         facts = reusable_facts(twin.parsed, password=False)
-        prepared = Prepared(task, twin.parsed, twin.chunks, twin.language, facts=facts)
+        generation_pk = collection.live_generation.pk
+        prepared = Prepared(task, twin.parsed, twin.chunks, twin.language, generation_pk=generation_pk, facts=facts)
         return replace(prepared, vectors=twin.vectors) if title_of(prepared) == twin.title else prepared
 
     def _made(self, task: Task, password: str | None, collection: Collection, passed: _StageCounts) -> Prepared:
-        spec = collection.live_generation.spec
         parsed = self._parse(task, password)
         passed.add("parsing", 1)
-        chunks = chunk_document(parsed, self._encoder_for(spec), ChunkShape(spec.chunk_tokens, spec.overlap_tokens))
+        chunks = self._chunked(parsed, collection.live_generation)
         attachments = store_attachments(self._blobs, parsed.attachments, max_bytes=self._settings.upload_max_bytes)
         facts = {} if _is_line(task) else reusable_facts(parsed, password=password is not None)
         passed.add("chunking", 1)
-        return Prepared(task, parsed, chunks, detect_language(parsed.text), attachments, facts)
+        generation_pk = collection.live_generation.pk
+        return Prepared(task, parsed, chunks, detect_language(parsed.text), attachments, generation_pk, facts)
+
+    def _chunked(self, parsed: ParsedDocument, generation: Generation) -> list[Chunk]:
+        spec = generation.spec
+        return chunk_document(parsed, self._encoder_for(spec), ChunkShape(spec.chunk_tokens, spec.overlap_tokens))
 
     def _parse(self, task: Task, password: str | None) -> ParsedDocument:
         if _is_line(task):
@@ -181,6 +189,28 @@ class IngestHandler:
         if text is None:
             raise document_deleted()
         return str(text)
+
+    def _store(self, job: Job, present: _Present, made: _Embedded) -> None:
+        """Commit the group; made anew for the generation that is live by now, where a re-index ended meanwhile."""
+        while True:
+            try:
+                self._commit(job, made.collection, made.group, made.vectors)
+                return
+            except GenerationReplaced:
+                with self._catalogue.read() as connection:
+                    present.collection = load_collection_by_key(connection, made.collection.pk)
+                made = self._embedded(present.collection, made.group)
+
+    def _embedded(self, collection: Collection, group: Sequence[Prepared]) -> _Embedded:
+        fitting = [self._fitting(prepared, collection.live_generation) for prepared in group]
+        return _Embedded(collection, fitting, self._embed(collection, fitting))
+
+    def _fitting(self, prepared: Prepared, generation: Generation) -> Prepared:
+        """The document as the generation chunks it: again, where a re-index ended since it was prepared."""
+        if prepared.parsed is None or prepared.generation_pk == generation.pk:
+            return prepared
+        chunks = self._chunked(prepared.parsed, generation)
+        return replace(prepared, chunks=chunks, vectors=None, generation_pk=generation.pk)
 
     def _embed(self, collection: Collection, group: Sequence[Prepared]) -> FloatArray:
         """float32 array of shape (chunks of the group, dimensions), in the order of documents and chunks."""
@@ -247,6 +277,22 @@ def _in_order(group: Sequence[Prepared], made: FloatArray) -> FloatArray:
             parts.append(made[used : used + len(prepared.chunks)])
             used += len(prepared.chunks)
     return np.concatenate(parts)
+
+
+@dataclass(slots=True)
+class _Present:
+    """The collection as the job last saw it; a re-index may end while the job runs."""
+
+    collection: Collection
+
+
+@dataclass(frozen=True, slots=True)
+class _Embedded:
+    """A group as the live generation of `collection` wants it; `vectors` as `Committer.commit` takes them."""
+
+    collection: Collection
+    group: Sequence[Prepared]
+    vectors: FloatArray
 
 
 class _StageCounts:

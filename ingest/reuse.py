@@ -17,7 +17,7 @@ from ingest.catalogue import Catalogue, schema
 from ingest.chunking import Chunk
 from ingest.collections import Collection
 from ingest.models import FloatArray
-from ingest.parsing.document import Page, ParsedDocument
+from ingest.parsing.document import Heading, Page, ParsedDocument
 
 _KEY = "parsed"
 
@@ -93,6 +93,7 @@ def _load(connection: Connection, collection: Collection, version: Row[Any]) -> 
         text=version.text,
         title=facts["title"],
         pages=tuple(Page(*page) for page in version.page_spans),
+        headings=tuple(Heading(*heading) for heading in version.headings or ()),
         document_date=date.fromisoformat(facts["date"]) if facts["date"] else None,
         quality=version.quality,
         parser=version.parser,

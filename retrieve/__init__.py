@@ -2,6 +2,7 @@
 
 from retrieve.analysis import ANALYSER
 from retrieve.query import Access, Hit, Mode, Query, Ranking, Scores
+from retrieve.reindex import GateCheck, GateVerdict, Generations, ReindexHandler
 from retrieve.rerank import CrossEncoderReranker, ReadingReranker, Reranker, read_hits
 from retrieve.rewrite import QueryRewriter
 from retrieve.search import Searcher
@@ -12,6 +13,9 @@ __all__ = [
     "ANALYSER",
     "Access",
     "CrossEncoderReranker",
+    "GateCheck",
+    "GateVerdict",
+    "Generations",
     "Hit",
     "Indexes",
     "Mode",
@@ -19,6 +23,7 @@ __all__ = [
     "QueryRewriter",
     "Ranking",
     "ReadingReranker",
+    "ReindexHandler",
     "Reranker",
     "RetrieveSettings",
     "Scores",

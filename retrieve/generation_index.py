@@ -62,6 +62,7 @@ class GenerationIndex:
         self._lexical: LexicalIndex | None = None
         self._snapshot: Snapshot | None = None
         self._stored: Snapshot | None = None
+        self._closed = False
 
     @property
     def snapshot(self) -> Snapshot | None:
@@ -77,6 +78,8 @@ class GenerationIndex:
         """Apply what the log has beyond the published snapshot, and publish. The first call loads what is live."""
         with self._advancing, self._catalogue.read() as connection:
             present = self._snapshot
+            if present is not None and self._closed:
+                return present
             if present is None:
                 return self._restored(connection) or self._built(connection)
             return self._follow(connection, present.seq) or present
@@ -84,7 +87,7 @@ class GenerationIndex:
     def checkpoint(self) -> None:
         """Store the published snapshot. Raises `OSError` when there is no room: what was stored before stays."""
         with self._storing:
-            if self._folder is None or self.is_stored:
+            if self._folder is None or self._closed or self.is_stored:
                 return
             with self._advancing:
                 snapshot, lexical_index = self._snapshot, self._lexical
@@ -100,6 +103,7 @@ class GenerationIndex:
 
     def close(self) -> None:
         with self._storing, self._advancing:
+            self._closed = True
             self._close_engines()
 
     def _restored(self, connection: Connection) -> Snapshot | None:
@@ -131,7 +135,7 @@ class GenerationIndex:
             self._folder.clear()
         try:
             self._open()
-            seq = latest_seq(connection, self.collection_pk)
+            seq = latest_seq(connection, self.collection_pk, self.generation.pk)
             self._add(connection, _live_chunks(self.collection_pk, self.generation.pk))
             return self._publish(seq)
         except BaseException:
@@ -140,7 +144,7 @@ class GenerationIndex:
 
     def _follow(self, connection: Connection, seq: int) -> Snapshot | None:
         """Apply and publish the changes after `seq`; None if there are none. Should it fail, nothing is changed."""
-        changes = changes_after(connection, self.collection_pk, seq)
+        changes = changes_after(connection, self.collection_pk, seq, self.generation.pk)
         if not changes:
             return None
         try:

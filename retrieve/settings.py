@@ -22,6 +22,9 @@ class RetrieveSettings(BaseModel):
         description="Longest time between two storings of changed indexes; a killed service replays so much at start.",
         json_schema_extra={"unit": "s"},
     )
+    generations_kept: int = Field(
+        1, ge=0, le=20, description="Replaced index generations that are kept for going back, per collection."
+    )
     fusion: Literal["convex", "rrf"] = Field(
         "convex",
         description="How vector and lexical lists are joined; see docs/decisions/0003-index-engines.md.",

@@ -87,6 +87,23 @@ class Indexes:
                 and not self._closed
             )
 
+    def advance(self, collection_pk: int, generation: Generation) -> None:
+        """Bring the index of a generation up to the end of the log, in the calling thread; opened on first use."""
+        self._index(collection_pk, generation).advance()
+
+    def is_resident(self, generation: Generation) -> bool:
+        """Searches of the generation would find its index in memory."""
+        index = self._indexes.get(generation.pk)
+        return index is not None and index.snapshot is not None
+
+    def discard(self, generation_pk: int) -> None:
+        """Close the index of a generation and remove what is stored of it."""
+        with self._changed:
+            index = self._indexes.pop(generation_pk, None)
+        if index is not None:
+            index.close()
+        self._remove_folder(generation_pk)
+
     def drop(self, collection_pk: int) -> None:
         """Forget the indexes of a deleted collection."""
         with self._changed:

@@ -11,6 +11,7 @@ from api.cli.ask import ask
 from api.cli.doctor import doctor
 from api.cli.errors import CommandGroup
 from api.cli.ingest import ingest
+from api.cli.reindex import reindex
 from api.cli.search import search
 from api.cli.serve import serve
 
@@ -29,6 +30,7 @@ app.command()(serve)
 app.command()(ingest)
 app.command()(ask)
 app.command()(search)
+app.command()(reindex)
 app.add_typer(documents.app, name="documents")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(keys.app, name="keys")

@@ -16,12 +16,14 @@ import httpx
 from api.client.errors import ProblemError
 from api.client.events import StreamEvent, read_events
 from api.client.types import (
+    Activation,
     Answer,
     Collection,
     CollectionChange,
     Document,
     Evaluation,
     EvaluationSubmission,
+    Generation,
     Job,
     JobDocument,
     QuestionSet,
@@ -85,6 +87,25 @@ class Client:
 
     def delete_collection(self, name: str) -> Receipt:
         return cast(Receipt, self._json("DELETE", _collection(name)))
+
+    def reindex(
+        self, collection: str = DEFAULT_COLLECTION, change: CollectionChange | None = None, *, gate: str | None = None
+    ) -> str:
+        """Build the index anew beside the live one, with these settings changed; returns the id of the job.
+
+        The new one goes live when it is built, and has passed the question set `gate` where one is named.
+        """
+        body = {**(change or {}), **({} if gate is None else {"gate": gate})}
+        return str(self._json("POST", f"{_collection(collection)}/reindex", json=body)["job_id"])
+
+    def generations(self, collection: str = DEFAULT_COLLECTION) -> list[Generation]:
+        """Index generations of the collection, oldest first."""
+        return cast(list[Generation], self._json("GET", f"{_collection(collection)}/generations")["items"])
+
+    def activate_generation(self, generation: str, *, collection: str = DEFAULT_COLLECTION) -> Activation:
+        """Go back to a generation that is kept: at once, or by the job whose id is in the answer."""
+        path = f"{_collection(collection)}/generations/{_segment(generation)}/activate"
+        return cast(Activation, self._json("POST", path))
 
     # Documents
 

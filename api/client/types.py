@@ -37,6 +37,27 @@ class CollectionChange(TypedDict, total=False):
     templates: Mapping[str, str]
 
 
+class Generation(TypedDict):
+    """What an index is, or was, built from."""
+
+    generation: str
+    state: Literal["building", "rejected", "live", "retired", "abandoned", "pruned"]
+    embedding_model: str
+    embedding_revision: str
+    dimensions: int
+    chunk_tokens: int
+    overlap_tokens: int
+    analyser: str
+    index_kind: str
+    created_at: str
+
+
+class Activation(Generation):
+    """`job_id` names the job that completes the generation first, where that is needed."""
+
+    job_id: str | None
+
+
 class SubmittedDocument(TypedDict):
     document_id: str
     filename: str

@@ -36,6 +36,7 @@ from ingest.models import FloatArray, ModelRuntime, PreparedText, SentenceTransf
 from ingest.parsing import ParserPool
 from ingest.parsing.media_types import CORPUS_JSONL
 from ingest.pipeline import IngestHandler
+from ingest.reindexing import CommitLocks
 from ingest.settings import IngestSettings
 from retrieve import ANALYSER, Indexes, RetrieveSettings
 
@@ -92,6 +93,7 @@ class _Ingestion:
             progress=indexes,
             passwords=passwords,
             settings=settings,
+            locks=CommitLocks(),
         )
         self._runner = JobRunner(self._jobs, {"ingest": handler}, workers=1, lease_s=settings.job_lease_s, owner=_OWNER)
         self._runner.start()

@@ -48,8 +48,10 @@ collections = Table(
     Column("live_generation_pk", Key, nullable=False),
     Column("created_at", Time, nullable=False),
     Column("tombstoned_at", Time),
+    Column("revision", Key, nullable=False, server_default="0"),
     sqlite_autoincrement=True,
 )
+"""`revision` grows with every change of what filters and access tags read of the documents: triggers see to it."""
 
 generations = Table(
     "generations",
@@ -147,6 +149,7 @@ versions = Table(
     Column("document_date", String(10)),
     Column("pages", Integer),
     Column("page_spans", JSON, nullable=False),
+    Column("headings", JSON),
     Column("chars", Integer),
     Column("quality", Float),
     Column("parser", String(64)),
@@ -195,6 +198,7 @@ index_change = Table(
     Column("collection_pk", Key, nullable=False),
     Column("add_version_pk", Key),
     Column("retire_version_pk", Key),
+    Column("generation_pk", Key),
     Column("created_at", Time, nullable=False),
     sqlite_autoincrement=True,
 )

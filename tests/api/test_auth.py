@@ -24,6 +24,8 @@ SCOPE_OF = {
     ("GET", "/v1/collections/{name}"): "read",
     ("DELETE", "/v1/collections/{name}"): "admin",
     ("GET", "/v1/collections/{name}/generations"): "read",
+    ("POST", "/v1/collections/{name}/reindex"): "admin",
+    ("POST", "/v1/collections/{name}/generations/{generation}/activate"): "admin",
     ("POST", "/v1/collections/{name}/documents"): "write",
     ("POST", "/v1/collections/{name}/documents:delete"): "write",
     ("POST", "/v1/collections/{name}/documents:compare"): "write",

@@ -173,6 +173,16 @@ def test_failed_documents_of_a_job_are_retried(citewell: Commands, folder: Path)
     assert told.stderr.splitlines()[-1] == "3 of 3 documents"
 
 
+def test_an_index_is_built_anew_listed_and_taken_back(stocked: Commands) -> None:
+    """Each call says which generation is live; settings do not go with a list."""
+    (first,) = stocked.json("reindex", "--list")
+    assert "is live" in stocked("reindex", "--chunk-tokens", 40).stdout
+    assert [one["state"] for one in stocked.json("reindex", "--list")] == ["retired", "live"]
+    assert stocked.json("reindex", "--activate", first["generation"])["live"] == first["generation"]
+    assert first["generation"] in stocked("reindex", "--list").stdout
+    assert "--activate" in stocked("reindex", "--list", "--gate", "sample", status=2).output
+
+
 def test_a_server_on_the_data_directory_is_found(url: str, settings: Settings, folder: Path) -> None:
     """Without --url the owner of the directory answers."""
     arguments = ["ingest", str(folder), "--data-dir", str(settings.data_dir)]

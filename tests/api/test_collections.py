@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 
-from tests.api.live import problem, upload
+from tests.api.live import finish, problem, upload
 
 
 def test_a_collection_is_created_then_unchanged_then_changed(client: httpx.Client) -> None:
@@ -50,6 +50,32 @@ def test_generations_are_listed(client: httpx.Client) -> None:
     items = client.get("/v1/collections/default/generations").json()["items"]
     assert [item["state"] for item in items] == ["live"]
     assert items[0]["generation"] == client.get("/v1/collections/default").json()["index_generation"]
+
+
+def test_a_reindex_swaps_generations_and_can_be_taken_back(filled: httpx.Client) -> None:
+    """202 with a job; then the new generation is live, the old one retired, and one call goes back to it."""
+    path = "/v1/collections/default"
+    before = filled.get(path).json()["index_generation"]
+    queued = filled.post(f"{path}/reindex", json={"chunk_tokens": 40})
+    assert queued.status_code == 202
+    assert finish(filled, queued.json()["job_id"])["state"] == "succeeded"
+    assert filled.get(path).json()["chunk_tokens"] == 40
+    listed = {item["generation"]: item["state"] for item in filled.get(f"{path}/generations").json()["items"]}
+    after = filled.get(path).json()["index_generation"]
+    assert listed == {before: "retired", after: "live"}
+    back = filled.post(f"{path}/generations/{before}/activate")
+    assert (back.status_code, back.json()["state"], back.json()["job_id"]) == (200, "live", None)
+    assert filled.get(path).json()["index_generation"] == before
+
+
+def test_a_reindex_that_cannot_be_is_refused(filled: httpx.Client) -> None:
+    """A gate without a runner, an overlap too large, an unknown model, generation, collection, field."""
+    path = "/v1/collections/default"
+    problem(filled.post(f"{path}/reindex", json={"gate": "sample"}), 409, "gate_unavailable")
+    problem(filled.post(f"{path}/reindex", json={"chunk_tokens": 20, "overlap_tokens": 15}), 422, "invalid_chunking")
+    problem(filled.post(f"{path}/reindex", json={"chunks": 20}), 422, "invalid_request")
+    problem(filled.post(f"{path}/generations/nix/activate"), 404, "generation_not_found")
+    problem(filled.post("/v1/collections/nix/reindex", json={}), 404, "collection_not_found")
 
 
 def test_deleting_a_collection_takes_it_away_with_its_documents(client: httpx.Client) -> None:

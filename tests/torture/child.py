@@ -27,7 +27,8 @@ from ingest.commit import Committer
 from ingest.history import HistoryHandler
 from ingest.language import detect_language
 from ingest.pipeline import IngestHandler
-from retrieve import Indexes
+from ingest.reindexing import GenerationBuilder
+from retrieve import Indexes, ReindexHandler
 from retrieve.analysis import analyse_query
 from retrieve.storage import FileStore, IndexFolder
 from tests.fakes import HashingEncoder
@@ -46,6 +47,11 @@ POINTS = {
     "index-file-stored": 30,
     "index-manifest-next": 6,
     "index-manifest-there": 6,
+    "generation-built-some": 6,
+    "generation-indexed": 3,
+    "generation-swapping": 2,
+    "generation-swapped": 2,
+    "generation-pruned": 2,
 }
 """Where the service may kill itself, and how many times at most it passes there before."""
 
@@ -126,6 +132,16 @@ def arm(point: str, passages: int) -> None:
             wrap(IndexFolder, "publish", before=pass_by)
         case "index-manifest-there":
             wrap(IndexFolder, "publish", after=pass_by)
+        case "generation-built-some":
+            wrap(GenerationBuilder, "_build_some", after=pass_by)
+        case "generation-indexed":
+            wrap(Indexes, "advance", after=pass_by)
+        case "generation-swapping":
+            wrap(ReindexHandler, "_swap", before=pass_by)
+        case "generation-swapped":
+            wrap(ReindexHandler, "_swap", after=pass_by)
+        case "generation-pruned":
+            wrap(ReindexHandler, "_discard", after=pass_by)
 
 
 def wrap(

@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 
 from api.bootstrap import Service
 from ingest.catalogue import schema
+from ingest.collections import CollectionSettings
 from ingest.errors import Conflict, NotFound, Unavailable
 from ingest.history import HistoryKeeper
 from ingest.jobs import TERMINAL_STATES
@@ -23,7 +24,7 @@ from tests.ingest.support import upload
 JOURNAL = "journal.jsonl"
 NAMES = [f"{number}.txt" for number in range(6)]
 WORDS = ["ferry", "harbour", "winter", "fare", "dog", "bicycle", "island", "captain", "timetable", "battery"]
-_DEEDS = ["upload", "upload", "upload", "mail", "corpus", "delete", "cancel", "bad", "expire", "retry"]
+_DEEDS = ["upload", "upload", "upload", "mail", "corpus", "delete", "cancel", "bad", "expire", "retry", "reindex"]
 _OPEN_JOBS = 3
 
 
@@ -57,6 +58,8 @@ def work(service: Service, chance: random.Random, journal: Journal) -> None:
         deed = chance.choice(_DEEDS)
         if deed == "delete":
             delete(service, chance, journal)
+        elif deed == "reindex":
+            reindex(service, chance)
         elif deed == "expire":
             keeper.queue_due()
         elif deed == "retry":
@@ -77,6 +80,18 @@ def delete(service: Service, chance: random.Random, journal: Journal) -> None:
         noted = {document_id: None} if document_id in NAMES else {}
         with contextlib.suppress(NotFound), journal.noting("delete", noted):
             service.deletion.delete_documents(collection, [document_id], key_id=None)
+
+
+def reindex(service: Service, chance: random.Random) -> None:
+    """Another chunking, or back to the generation before, if none is on its way already."""
+    collection = service.collections.get("default")
+    retired = [one for one in service.generations.list(collection) if one.state == "retired"]
+    with contextlib.suppress(Conflict):
+        if retired and chance.random() < 0.3:
+            service.generations.activate(collection, retired[-1].generation)
+        else:
+            wanted = CollectionSettings(chunk_tokens=chance.choice([24, 32, 48]))
+            service.reindex_collection(collection, wanted, gate=None, key_id=None)
 
 
 def send(service: Service, chance: random.Random, journal: Journal, deed: str) -> str | None:

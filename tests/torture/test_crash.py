@@ -23,6 +23,7 @@ from api.bootstrap import Service, open_service
 from api.doctor.consistency import check_consistency
 from ingest.catalogue import schema
 from ingest.chunking import ChunkShape, chunk_document
+from ingest.generations import Generation
 from ingest.jobs import TERMINAL_STATES
 from ingest.owner import DataDirectory
 from ingest.parsing.document import ParsedDocument
@@ -126,11 +127,12 @@ def check_survivor(data_dir: Path) -> None:
 def check(service: Service) -> None:
     """Every invariant that a reader of the catalogue relies on."""
     with service.catalogue.read() as connection:
+        generation = service.collections.get("default").live_generation
         documents = connection.execute(select(schema.documents)).all()
         assert all(document.tombstoned_at is None for document in documents)
         assert len({document.document_id for document in documents}) == len(documents)
         for document in documents:
-            check_document(connection, document)
+            check_document(connection, document, generation)
         check_versions(connection)
         check_jobs(connection)
         check_originals(connection, service)
@@ -138,7 +140,7 @@ def check(service: Service) -> None:
     check_search(service, live)
 
 
-def check_document(connection: Connection, document: Any) -> None:
+def check_document(connection: Connection, document: Any, generation: Generation) -> None:
     """Ready with a live version that is whole, or failed with a reason."""
     if document.live_version_pk is None:
         assert document.status == "failed"
@@ -149,10 +151,14 @@ def check_document(connection: Connection, document: Any) -> None:
     version = connection.execute(select(versions).where(versions.c.pk == document.live_version_pk)).one()
     assert (version.document_pk, version.state) == (document.pk, "live")
     text = connection.execute(select(texts.c.text).where(texts.c.version_pk == version.pk)).scalar_one()
-    shape = ChunkShape(child.settings(Path()).chunk_tokens, child.settings(Path()).overlap_tokens)
+    shape = ChunkShape(generation.spec.chunk_tokens, generation.spec.overlap_tokens)
     expected = chunk_document(ParsedDocument(text, None), HashingEncoder(), shape)
     joined = chunks.outerjoin(vectors, vectors.c.chunk_pk == chunks.c.pk)
-    query = select(chunks, vectors.c.vector).select_from(joined).where(chunks.c.version_pk == version.pk)
+    query = (
+        select(chunks, vectors.c.vector)
+        .select_from(joined)
+        .where(chunks.c.version_pk == version.pk, chunks.c.generation_pk == generation.pk)
+    )
     rows = connection.execute(query.order_by(chunks.c.ordinal)).all()
     spans = [(row.ordinal, row.char_start, row.char_end) for row in rows]
     assert spans == [(chunk.ordinal, chunk.start, chunk.end) for chunk in expected]
@@ -173,6 +179,10 @@ def check_versions(connection: Connection) -> None:
         for table in (schema.chunks, schema.chunk_vectors)
     )
     assert chunks == vectors
+    owners = select(schema.generations.c.state).join(
+        schema.chunks, schema.chunks.c.generation_pk == schema.generations.c.pk
+    )
+    assert set(connection.execute(owners.distinct()).scalars()) <= {"live", "retired"}
     orphaned = select(schema.documents.c.pk).where(
         schema.documents.c.live_version_pk.is_not(None),
         schema.documents.c.live_version_pk.not_in(select(versions.c.pk).where(versions.c.state == "live")),
@@ -204,8 +214,9 @@ def check_search(service: Service, live: set[int]) -> None:
     """Both indexes hold the chunks of the live versions, each once."""
     collection = service.collections.get("default")
     chunks = schema.chunks
+    own = chunks.c.generation_pk == collection.live_generation.pk
     with service.catalogue.read() as connection:
-        expected = sorted(connection.execute(select(chunks.c.pk).where(chunks.c.version_pk.in_(live))).scalars())
+        expected = sorted(connection.execute(select(chunks.c.pk).where(chunks.c.version_pk.in_(live), own)).scalars())
     snapshot = service.indexes.snapshot(collection.pk, collection.live_generation)
     query = HashingEncoder().encode(["the"], "query", fast=False)[0]
     assert sorted(snapshot.vector.search(query, top_k=10_000).chunks.tolist()) == expected
