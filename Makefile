@@ -39,7 +39,7 @@ $(VLLM_VENV)/.installed: constraints-vllm.txt .ci/vllm-environment
 test-vllm: $(DEVELOPED) ## install a real vLLM for the CPU beside, and run the tests that need it (x86-64 Linux)
 	@if [ "$$(uname -sm)" = "Linux x86_64" ]; then \
 	  $(MAKE) --no-print-directory $(VLLM_VENV)/.installed && \
-	  $(BIN)/python -m pytest tests/vllm --vllm $(VLLM_VENV)/bin/vllm; \
+	  $(BIN)/python -m pytest tests/vllm --timeout 900 --vllm $(VLLM_VENV)/bin/vllm; \
 	else echo "test-vllm is skipped: there is a CPU build of vLLM for x86-64 Linux only"; fi
 
 torture: $(DEVELOPED) ## kill the service sixty times, and check what is left

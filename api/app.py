@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from api.bootstrap import Service
 from api.dependencies import Admission
 from api.keys import Keys
+from api.mcp import McpEndpoint
 from api.metrics import Metrics
 from api.middleware import BodyLimit, RequestBoundary
 from api.problems import Problem, on_citewell_error, on_http_exception, on_invalid_request
@@ -63,7 +64,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     threads = service.settings.concurrent_requests_max + _THREADS_FOR_UPLOADS
     with ThreadPoolExecutor(threads, thread_name_prefix="request") as executor:
         asyncio.get_running_loop().set_default_executor(executor)
-        yield
+        endpoint = McpEndpoint(service, app.state.admission)
+        async with endpoint.running():
+            app.state.mcp = endpoint
+            yield
         if service.language_model is not None:
             await service.language_model.aclose()
 

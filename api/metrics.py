@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -22,8 +23,8 @@ class Metrics:
         self._seconds[route] = self._seconds.get(route, 0.0) + seconds
         self._count[route] += 1
 
-    def render(self) -> str:
-        """All series, in a fixed order."""
+    def render(self, generator: Mapping[str, int]) -> str:
+        """All series, in a fixed order; `generator` are the counts of the language model's generator, by what."""
         lines = ["# TYPE citewell_requests_total counter"]
         for (method, route, status), count in sorted(self._requests.items()):
             labels = f'method="{method}",route="{route}",status="{status}"'
@@ -32,5 +33,11 @@ class Metrics:
         for route, seconds in sorted(self._seconds.items()):
             lines.append(f'citewell_request_seconds_sum{{route="{route}"}} {seconds:.6f}')
             lines.append(f'citewell_request_seconds_count{{route="{route}"}} {self._count[route]}')
+        if generator:
+            lines.append("# TYPE citewell_generator_events_total counter")
+            lines += [
+                f'citewell_generator_events_total{{event="{event}"}} {count}'
+                for event, count in sorted(generator.items())
+            ]
         lines += ["# TYPE citewell_requests_in_flight gauge", f"citewell_requests_in_flight {self.in_flight}", ""]
         return "\n".join(lines)

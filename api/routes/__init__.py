@@ -11,6 +11,7 @@ from api.routes import (
     evaluations,
     feedback,
     jobs,
+    mcp,
     openai,
     operations,
     question_sets,
@@ -31,6 +32,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     openai.router,
     question_sets.router,
     evaluations.router,
+    mcp.router,
     operations.router,
 )
 

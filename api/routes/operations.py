@@ -64,7 +64,8 @@ def get_readiness(service: ServiceDep) -> Readiness:
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
-async def get_metrics(request: Request, caller: Reader) -> PlainTextResponse:
+async def get_metrics(request: Request, caller: Reader, service: ServiceDep) -> PlainTextResponse:
     """Counters of this process, for Prometheus."""
     metrics: Metrics = request.app.state.metrics
-    return PlainTextResponse(metrics.render(), media_type=CONTENT_TYPE)
+    counts = service.language_model.generator.counts if service.language_model else {}
+    return PlainTextResponse(metrics.render(counts), media_type=CONTENT_TYPE)

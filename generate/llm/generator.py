@@ -114,7 +114,7 @@ class LanguageModelGenerator:
             "passage_shortened": prompt.shortened,
             "prompt_tokens": {"count": prompt.tokens, "counted": prompt.counted},
             "usage_reported": reading.usage is not None,
-            "guided": request.grammar is not None,
+            "grammar": request.grammar,
             **{name: reading.counts[name] for name in ("markers", "markers_removed", "uncited", "not_quotes", "cut")},
         }
 

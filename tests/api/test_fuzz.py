@@ -97,7 +97,9 @@ _OPERATIONS = sorted(
         (method, route.path_format)
         for router in ROUTERS
         for route in router.routes
-        if isinstance(route, APIRoute) and route.path not in ("/healthz", "/readyz")  # they take nothing to vary
+        if isinstance(route, APIRoute)
+        and route.include_in_schema
+        and route.path not in ("/healthz", "/readyz")  # they take nothing to vary
         for method in route.methods
     ),
     key=lambda operation: (operation[0] == "DELETE", operation),

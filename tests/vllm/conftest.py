@@ -18,7 +18,7 @@ import pytest
 from tests.vllm.tiny_model import build_tiny_model
 
 MODEL = "tiny"
-_READY_S = 240
+_READY_S = 480
 _STOP_S = 20
 
 

@@ -73,7 +73,7 @@ def test_markers_are_bound_to_the_passages_given(vllm: VllmServer, service: Serv
     spent = vllm.metric("vllm:prompt_tokens_total") - before[0], vllm.metric("vllm:generation_tokens_total") - before[1]
     assert (answer["usage"]["prompt_tokens"], answer["usage"]["completion_tokens"]) == spent
     trace = service.answers.get(answer["answer_id"]).trace
-    assert trace["generator_record"]["guided"]
+    assert trace["generator_record"]["grammar"]
     assert trace["generator_record"]["markers_removed"] == 0
     assert trace["generator_record"]["prompt_tokens"] == {"count": spent[0], "counted": True}
 

@@ -1,0 +1,160 @@
+"""Are stored answers given again the same after a restart? `python -m eval.bench.replay [--questions 200]`.
+
+Starts a service of its own on the sample documents, asks, restarts it, and replays every answer: from its candidates
+and its generation while nothing else happens, from its question while clients load the service. Then it deletes a
+cited document and counts the answers that are gone. Prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from eval.question_sets import load_question_set
+
+_READY_S = 600.0
+_ASK = "/v1/collections/default/ask"
+
+
+@contextmanager
+def _served(folder: Path, *, samples: bool) -> Iterator[httpx.Client]:
+    """A service in a process of its own, once it is ready and all its jobs have ended."""
+    command = [sys.executable, "-m", "api.cli", "serve", "--port", "0", "--data-dir", str(folder)]
+    process = subprocess.Popen([*command, *(["--samples"] if samples else [])], stderr=subprocess.DEVNULL)  # noqa: S603
+    try:
+        with httpx.Client(base_url=_announced(folder, process), timeout=300) as client:
+            _wait_until_idle(client)
+            yield client
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _announced(folder: Path, process: subprocess.Popen[bytes]) -> str:
+    deadline = time.monotonic() + _READY_S
+    while time.monotonic() < deadline:
+        try:
+            owner = json.loads((folder / "owner.json").read_text())
+            if owner.get("url") and httpx.get(f"{owner['url']}/readyz", timeout=30).status_code == 200:
+                return str(owner["url"])
+        except (OSError, ValueError, httpx.TransportError):
+            pass
+        if process.poll() is not None:
+            raise RuntimeError(f"the service ended with {process.returncode}")
+        time.sleep(0.2)
+    raise TimeoutError(f"the service was not ready within {_READY_S:g} s")
+
+
+def _wait_until_idle(client: httpx.Client) -> None:
+    """Until no document is queued or being indexed."""
+    while True:
+        waiting = [
+            client.get("/v1/collections/default/documents", params={"status": status, "limit": 1}).json()["items"]
+            for status in ("queued", "indexing")
+        ]
+        documents = client.get("/v1/collections/default").json()["documents"]
+        if documents and not any(waiting):
+            return
+        time.sleep(0.5)
+
+
+def _replayed(client: httpx.Client, answer_ids: Sequence[str], start: str) -> dict[str, Any]:
+    """How many are the same, and what differs in the others."""
+    same, differences = 0, []
+    for answer_id in answer_ids:
+        reply = client.post(f"/v1/answers/{answer_id}/replay", json={"from": start})
+        reply.raise_for_status()
+        body = reply.json()
+        same += body["same"]
+        counted = [one for one in body["differences"] if one["counted"]]
+        differences += [{"answer_id": answer_id, "differences": counted}] if counted else []
+    return {"same": same, "of": len(answer_ids), "others": differences[:10]}
+
+
+@contextmanager
+def _load(client: httpx.Client, questions: Sequence[str], clients: int) -> Iterator[Counter[int]]:
+    """Asks without pause from some clients at once; counts the statuses of their replies."""
+    stop, statuses = threading.Event(), Counter[int]()
+
+    def ask(first: int) -> None:
+        with httpx.Client(base_url=client.base_url, timeout=300) as own:
+            number = first
+            while not stop.is_set():
+                body = {"question": questions[number % len(questions)], "cache": False}
+                statuses[own.post(_ASK, json=body).status_code] += 1
+                number += clients
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield statuses
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def measure(questions: Sequence[str], *, clients: int, folder: Path) -> dict[str, Any]:
+    """All figures of one run on a fresh data directory."""
+    with _served(folder, samples=True) as client:
+        asked = [client.post(_ASK, json={"question": text}).raise_for_status().json() for text in questions]
+    answer_ids = [answer["answer_id"] for answer in asked]
+    with _served(folder, samples=False) as client:
+        result: dict[str, Any] = {"statuses": dict(Counter(answer["status"] for answer in asked))}
+        for start in ("candidates", "generation"):
+            result[start] = _replayed(client, answer_ids, start)
+        with _load(client, questions, clients) as statuses:
+            result[f"question_under_{clients}_clients"] = _replayed(client, answer_ids, "question")
+        result["load"] = {str(status): count for status, count in statuses.items()}
+        result["deletion"] = _deleted(client, asked)
+    return result
+
+
+def _deleted(client: httpx.Client, asked: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Deletes the document that is cited most, and replays the answers that cite it."""
+    cited = Counter(citation["document_id"] for answer in asked for citation in answer["citations"])
+    document_id = cited.most_common(1)[0][0]
+    client.request("POST", "/v1/collections/default/documents:delete", json={"document_ids": [document_id]})
+    touched = [a["answer_id"] for a in asked if any(c["document_id"] == document_id for c in a["citations"])]
+    statuses = Counter(
+        client.post(f"/v1/answers/{one}/replay", json={"from": "candidates"}).status_code for one in touched
+    )
+    return {"answers": len(touched), "statuses": {str(status): count for status, count in statuses.items()}}
+
+
+def _phrasings(file: Path, count: int) -> list[str]:
+    """Questions, then their paraphrases, `count` in all."""
+    questions = load_question_set(file).questions
+    texts = [question.question for question in questions]
+    texts += [paraphrase for question in questions for paraphrase in question.paraphrases]
+    return texts[:count]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--set", type=Path, default=Path("data/eval/sample.jsonl"), help="questions to ask")
+    parser.add_argument("--questions", type=int, default=200)
+    parser.add_argument("--clients", type=int, default=8)
+    given = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        result = measure(_phrasings(given.set, given.questions), clients=given.clients, folder=Path(folder) / "data")
+    json.dump(result, sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+if __name__ == "__main__":
+    main()
