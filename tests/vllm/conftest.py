@@ -25,6 +25,7 @@ _STOP_S = 20
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Known only where this folder is named on the command line."""
     parser.addoption("--vllm", type=Path, default=None, help="the vllm command to start")
+    parser.addoption("--vllm-url", default=None, help="a server with the tiny model that runs already")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,10 @@ class VllmServer:
 @pytest.fixture(scope="session")
 def vllm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
     """Started once; stopped at the end, with everything that it started."""
+    running = request.config.getoption("vllm_url", None)
+    if running is not None:
+        yield VllmServer(running)
+        return
     command = request.config.getoption("vllm", None)
     if command is None:
         pytest.skip("needs a real vLLM; run make test-vllm")

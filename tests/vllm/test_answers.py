@@ -39,8 +39,7 @@ def settings_for(vllm: VllmServer, folder: Path, **changes: object) -> Settings:
         answer_threshold=0.0,
         generator="vllm",
         vllm_url=vllm.url,
-        generator_max_tokens=48,
-        **changes,  # type: ignore[arg-type]
+        **{"generator_max_tokens": 48, **changes},  # type: ignore[arg-type]
     )
 
 
@@ -80,7 +79,7 @@ def test_markers_are_bound_to_the_passages_given(vllm: VllmServer, service: Serv
 
 def test_quotes_only_lets_even_noise_speak_the_truth(vllm: VllmServer, tmp_path: Path) -> None:
     """A model of random weights, bound to the sentences of the passages, gives byte-exact quotes."""
-    settings = settings_for(vllm, tmp_path, generator_quotes_only=True, generator_temperature=1.0)
+    settings = settings_for(vllm, tmp_path, generator_max_tokens=256, generator_quotes_only=True)
     for service in opened(settings):
         with running(service) as url:
             for question in ("At what wind does MV Fulmar stop?", "What does the café sell?", "Who reads the gauge?"):

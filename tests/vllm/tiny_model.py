@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 _TEXTS = (
@@ -51,3 +52,7 @@ def build_tiny_model(folder: Path) -> None:
         pad_token_id=fast.pad_token_id,
     )
     LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
+
+
+if __name__ == "__main__":
+    build_tiny_model(Path(sys.argv[1]))
