@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from api.language_model import LanguageModel, language_model
 from api.settings import SHIPPED_DATA, Settings
 from eval.baselines import Baselines
+from eval.calibration import CalibrationHandler
 from eval.evaluation_job import EvaluationHandler, EvaluationParts
 from eval.evaluations import Evaluations, redact_evaluations
 from eval.question_store import QuestionSets
@@ -25,7 +26,7 @@ from generate.conversations import Conversations
 from generate.extractive import ExtractiveGenerator
 from generate.follow_ups import FollowUpRewriter
 from generate.llm import check_templates
-from generate.policy import RefusalPolicy
+from generate.policy import Certificates, RefusalPolicy
 from generate.redaction import Redaction
 from generate.replay import Replayer
 from generate.settings import LANGUAGE_MODELS
@@ -284,6 +285,7 @@ def open_service(
             process=new_id("start"),
         )
         handlers["evaluation"] = EvaluationHandler(evaluation)
+        handlers["calibration"] = CalibrationHandler(evaluation, Certificates(catalogue))
         service = Service(
             settings=settings,
             ownership=ownership,

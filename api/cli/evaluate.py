@@ -11,7 +11,7 @@ from api.cli import options
 from api.cli.connection import connect
 from api.cli.following import follow_job
 from api.cli.output import print_json
-from api.cli.verdicts import exit_code, print_comparison, print_evaluation
+from api.cli.verdicts import exit_code, print_certificate, print_comparison, print_evaluation
 
 if TYPE_CHECKING:
     from api.client import Client, Evaluation
@@ -115,6 +115,30 @@ def bless(
         print_json(baseline)
     else:
         typer.echo(f"{baseline['question_set']}: {len(baseline['evaluations'])} evaluations are the baseline")
+
+
+@app.command()
+def calibrate(
+    question_set: QuestionSetArgument,
+    risk: Annotated[float, typer.Option(help="Greatest share of wrong answers among those given.")] = 0.1,
+    confidence: Annotated[float, typer.Option(help="How sure the promise is to be.")] = 0.9,
+    collection: options.Collection = "default",
+    as_json: options.Json = False,
+    url: options.Url = None,
+    data_dir: options.DataDir = None,
+    key: options.Key = None,
+) -> None:
+    """Find the confidence below which to refuse, so that a stated share of wrong answers is kept.
+
+    Uses the questions of pool "calibrate" where the set names pools. Ends with 4 when nothing can be promised.
+    """
+    with connect(url, data_dir, key) as client:
+        name, _ = _stored_set(client, question_set)
+        job_id = client.calibrate(name, collection=collection, risk=risk, confidence=confidence)
+        follow_job(client, job_id, f"calibrating on {name}")
+        certificate = client.certificate(collection=collection)
+    print_json(certificate) if as_json else print_certificate(certificate)
+    raise typer.Exit(0 if certificate["state"] == "valid" else exit_code(None))
 
 
 def _evaluated(

@@ -43,6 +43,18 @@ def print_evaluation(evaluation: Evaluation) -> None:
     _print_metrics(evaluation["metrics"])
 
 
+def print_certificate(certificate: Mapping[str, Any]) -> None:
+    """What is promised, on what it rests, or why nothing is."""
+    if certificate["state"] != "valid":
+        typer.echo(printable(f"{certificate['state'].replace('_', ' ')}: {certificate['reason']}"))
+        return
+    typer.echo(
+        f"at most {certificate['risk']:.1%} of the answers are wrong, with {certificate['confidence']:.0%} confidence: "
+        f"answered at confidence {certificate['threshold']:.3f} and above, {certificate['answer_rate']:.1%} of the "
+        f"questions; {certificate['errors']} of {certificate['n']} answers were wrong"
+    )
+
+
 def print_comparison(found: Mapping[str, Any]) -> None:
     """What changed, where, and what the change of the success index is due to."""
     typer.echo(f"{found['verdict']} (nothing was asked again: a suspicion, not a confirmed verdict)")

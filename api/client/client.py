@@ -370,6 +370,17 @@ class Client:
         path = f"/v1/evaluations/{_segment(evaluation_id)}/rows"
         return self._send("GET", path, params={"format": "parquet"}).content
 
+    def calibrate(
+        self, question_set: str, *, collection: str = DEFAULT_COLLECTION, risk: float = 0.1, confidence: float = 0.9
+    ) -> str:
+        """Calibrate refusal on a labelled question set; gives the job's id."""
+        body = {"question_set": question_set, "risk": risk, "confidence": confidence}
+        return str(self._json("POST", f"{_collection(collection)}/calibrations", json=body)["job_id"])
+
+    def certificate(self, *, collection: str = DEFAULT_COLLECTION) -> dict[str, Any]:
+        """The newest certificate as it stands now."""
+        return cast(dict[str, Any], self._json("GET", f"{_collection(collection)}/certificate"))
+
     # Plumbing
 
     def _items(self, path: str, query: Mapping[str, Any]) -> Iterator[Any]:

@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from api.routes import (
     answers,
     ask,
+    calibrations,
     collections,
     conversations,
     documents,
@@ -32,6 +33,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     openai.router,
     question_sets.router,
     evaluations.router,
+    calibrations.router,
     mcp.router,
     operations.router,
 )

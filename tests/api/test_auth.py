@@ -54,6 +54,8 @@ SCOPE_OF = {
     ("PUT", "/v1/question_sets/{question_set}"): "write",
     ("GET", "/v1/question_sets/{question_set}"): "read",
     ("GET", "/v1/question_sets/{question_set}/content"): "read",
+    ("POST", "/v1/collections/{name}/calibrations"): "admin",
+    ("GET", "/v1/collections/{name}/certificate"): "read",
     ("POST", "/v1/evaluations"): "write",
     ("GET", "/v1/evaluations"): "read",
     ("GET", "/v1/evaluations/{evaluation_id}"): "read",
