@@ -109,7 +109,7 @@ def _certificate(
     if not certain:
         reason = (
             f"no threshold could be shown, with {confidence:.0%} confidence, to keep wrong answers at {risk:.0%} or "
-            f"below on {promise.tested_on} independent labels; it takes at least {promise.needed} answers, all of them right"
+            f"below on {promise.tested_on} independent labels; at least {promise.needed} answers, all right, are needed"
         )
     return Certificate(
         certificate_id=new_id("cert"),

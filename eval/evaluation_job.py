@@ -68,25 +68,28 @@ class EvaluationHandler:
         evaluation = parts.evaluations.get(str(job.payload["evaluation_id"]))
         assert evaluation.question_set is not None
         stored = parts.question_sets.get(evaluation.question_set, evaluation.question_set_sha256)
-        run = _Run(parts, evaluation, stored.parsed(), job, context)
-        run.begin()
-        run.ask(range(evaluation.repeats), "asking")
-        outcome = run.judge(None)
-        if outcome.wants_confirmation:
-            run.ask(range(evaluation.repeats, 2 * evaluation.repeats), "confirming")
-            outcome = run.judge(run.rows(confirmation=True))
-        run.conclude(outcome)
+        Run(parts, evaluation, stored.parsed(), context, job_pk=job.pk, baseline=job.payload.get("baseline")).complete()
         return "succeeded"
 
 
-class _Run:
-    """One evaluation under way."""
+class Run:
+    """One evaluation under way, in a job of its own or (`job_pk` None: uncounted) as a step of another.
+
+    `baseline` names an evaluation to compare with in place of the blessed ones.
+    """
 
     def __init__(
-        self, parts: EvaluationParts, evaluation: Evaluation, questions: QuestionSet, job: Job, context: JobContext
+        self,
+        parts: EvaluationParts,
+        evaluation: Evaluation,
+        questions: QuestionSet,
+        context: JobContext,
+        *,
+        job_pk: int | None,
+        baseline: str | None = None,
     ) -> None:
         self._parts, self._evaluation, self._questions = parts, evaluation, questions
-        self._job, self._context = job, context
+        self._job_pk, self._context, self._named_baseline = job_pk, context, baseline
         with parts.catalogue.read() as connection:
             self._collection = load_collection_by_key(connection, evaluation.collection_pk)
             self._generation = (
@@ -105,7 +108,18 @@ class _Run:
         self._stale = frozenset(question.id for question in questions.questions if question.is_stale(present))
         self._baseline_runs, self._baseline_rows = self._load_baseline()
 
-    def begin(self) -> None:
+    def complete(self) -> Evaluation:
+        """Ask, judge, ask again where something is suspected, and conclude; gives the finished evaluation."""
+        repeats = self._evaluation.repeats
+        self._begin()
+        self._ask_all(range(repeats), "asking")
+        outcome = self._judge(None)
+        if outcome.wants_confirmation:
+            self._ask_all(range(repeats, 2 * repeats), "confirming")
+            outcome = self._judge(self._rows(confirmation=True))
+        return self._conclude(outcome)
+
+    def _begin(self) -> None:
         """Note what the result depends on, or check that it is still so."""
         fingerprint = self._parts.answerer.fingerprint(self._generation)
         if fingerprint != self._evaluation.fingerprint:
@@ -118,7 +132,7 @@ class _Run:
             self._parts.evaluations.begin(self._evaluation, environment=self._environment(), stale=sorted(self._stale))
         self._evaluation = self._parts.evaluations.get(self._evaluation.evaluation_id)
 
-    def ask(self, replicates: range, stage: str) -> None:
+    def _ask_all(self, replicates: range, stage: str) -> None:
         """Ask what has no row yet."""
         self._context.report_stage(stage)
         done = {row.key for row in self._parts.evaluations.iterate_rows(self._evaluation)}
@@ -140,7 +154,7 @@ class _Run:
 
         async def keep(row: EvaluationRow) -> None:
             await asyncio.to_thread(
-                self._parts.evaluations.add_row, self._evaluation, row, self._documents, self._job.pk, total
+                self._parts.evaluations.add_row, self._evaluation, row, self._documents, self._job_pk, total
             )
             await asyncio.to_thread(self._context.check)
 
@@ -152,7 +166,7 @@ class _Run:
             on_row=keep,
         )
 
-    def rows(self, *, confirmation: bool) -> list[EvaluationRow]:
+    def _rows(self, *, confirmation: bool) -> list[EvaluationRow]:
         """The rows of the run proper, or those of its confirmation."""
         first = self._evaluation.repeats
         return [
@@ -161,22 +175,22 @@ class _Run:
             if (row.replicate >= first) is confirmation
         ]
 
-    def judge(self, confirmation: Sequence[EvaluationRow] | None) -> GateResult:
-        tonight = self.rows(confirmation=False)
+    def _judge(self, confirmation: Sequence[EvaluationRow] | None) -> GateResult:
+        tonight = self._rows(confirmation=False)
         unfit = self._unfit(tonight)
         if unfit is not None:
             return unfit
         must_pass = frozenset(question.id for question in self._questions.questions if question.must_pass)
         return judge(self._baseline_rows, tonight, confirmation, must_pass=must_pass, settings=self._parts.settings)
 
-    def conclude(self, outcome: GateResult) -> None:
-        tonight = self.rows(confirmation=False)
+    def _conclude(self, outcome: GateResult) -> Evaluation:
+        tonight = self._rows(confirmation=False)
         drift = self._slow_drift(tonight)
         if drift is not None and drift.alarm and outcome.verdict == "pass":
             reason = f"task_success has been drifting down since the baseline (e = {drift.stakes[-1]:.0f})"
             outcome = GateResult("fail", (reason,), outcome.lines, "task_success", False, (), ())
         diagnosis = self._diagnose(tonight) if outcome.verdict == "fail" else None
-        self._parts.evaluations.finish(
+        return self._parts.evaluations.finish(
             self._evaluation,
             state="succeeded",
             verdict=outcome.verdict,
@@ -199,9 +213,9 @@ class _Run:
         return GateResult.without_comparison("not_comparable", *reasons) if reasons else None
 
     def _load_baseline(self) -> tuple[list[Evaluation], list[EvaluationRow]]:
-        parts, wanted = self._parts, self._job.payload.get("baseline")
+        parts, wanted = self._parts, self._named_baseline
         if wanted is not None:
-            runs = [parts.evaluations.get(str(wanted))]
+            runs = [parts.evaluations.get(wanted)]
         else:
             assert self._evaluation.question_set is not None
             found: Baseline | None = parts.baselines.current(self._collection.pk, self._evaluation.question_set)

@@ -51,27 +51,30 @@ class Evaluation:
     finished_at: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be run: which version of which set, how often, on which pipeline, as whom.
+
+    `access` are the tags to ask with (None: everything); `generation_pk` an index generation that is not live.
+    """
+
+    question_set: str
+    question_set_sha256: str
+    fingerprint: str
+    repeats: int
+    access: tuple[str, ...] | None = None
+    key_id: str | None = None
+    nightly: bool = False
+    generation_pk: int | None = None
+
+
 class Evaluations:
     """Creates, fills and finds evaluations."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
 
-    def submit(
-        self,
-        collection: Collection,
-        *,
-        question_set: str,
-        question_set_sha256: str,
-        fingerprint: str,
-        repeats: int,
-        asks: int,
-        access: Sequence[str] | None,
-        key_id: str | None,
-        nightly: bool = False,
-        generation_pk: int | None = None,
-        baseline: str | None = None,
-    ) -> Evaluation:
+    def submit(self, collection: Collection, plan: Plan, *, asks: int, baseline: str | None = None) -> Evaluation:
         """Queue a run of `asks` asks; the runner of jobs has to be notified afterwards.
 
         `baseline` names an evaluation to compare with, in place of the blessed ones.
@@ -79,36 +82,24 @@ class Evaluations:
         evaluation_id, job_id = new_id("eval"), new_id("job")
 
         def change(connection: Connection) -> None:
-            connection.execute(
-                insert(evaluations).values(
-                    evaluation_id=evaluation_id,
-                    collection_pk=collection.pk,
-                    key_id=key_id,
-                    question_set=question_set,
-                    question_set_sha256=question_set_sha256,
-                    fingerprint=fingerprint,
-                    repeats=repeats,
-                    nightly=int(nightly),
-                    state="queued",
-                    job_id=job_id,
-                    access=None if access is None else sorted(access),
-                    generation_pk=generation_pk,
-                    metrics={},
-                    created_at=now(),
-                )
-            )
-            payload = {"evaluation_id": evaluation_id, "baseline": baseline}
+            _insert(connection, evaluation_id, collection, plan, job_id)
             queue_job(
                 connection,
                 job_id,
                 "evaluation",
                 collection_pk=collection.pk,
-                key_id=key_id,
-                payload=payload,
+                key_id=plan.key_id,
+                payload={"evaluation_id": evaluation_id, "baseline": baseline},
                 total=asks,
             )
 
         self._catalogue.write(change)
+        return self.get(evaluation_id)
+
+    def record(self, collection: Collection, plan: Plan) -> Evaluation:
+        """Note a run that another job does as one of its steps."""
+        evaluation_id = new_id("eval")
+        self._catalogue.write(lambda connection: _insert(connection, evaluation_id, collection, plan, None))
         return self.get(evaluation_id)
 
     def get(self, evaluation_id: str) -> Evaluation:
@@ -148,9 +139,14 @@ class Evaluations:
         self._update(evaluation, state="running", environment=dict(environment), stale=sorted(stale))
 
     def add_row(
-        self, evaluation: Evaluation, row: EvaluationRow, document_pks: Mapping[str, int], job_pk: int, total: int
+        self,
+        evaluation: Evaluation,
+        row: EvaluationRow,
+        document_pks: Mapping[str, int],
+        job_pk: int | None,
+        total: int,
     ) -> None:
-        """Keep one row and count it; a row that is there already stays as it is."""
+        """Keep one row, and count it in the job where there is one; a row that is there already stays as it is."""
 
         def change(connection: Connection) -> None:
             if _has_row(connection, evaluation.pk, row):
@@ -169,6 +165,8 @@ class Evaluations:
             if quoted:
                 links = [{"row_pk": key[0], "document_pk": pk} for pk in sorted(quoted)]
                 connection.execute(insert(evaluation_row_documents), links)
+            if job_pk is None:
+                return
             done = select(func.count()).where(evaluation_rows.c.evaluation_pk == evaluation.pk)
             count_steps(connection, job_pk, done=connection.execute(done).scalar_one(), total=total)
 
@@ -227,6 +225,27 @@ def redact_evaluations(connection: Connection, document_pks: Sequence[int]) -> M
         connection.execute(update(rows).where(rows.c.pk == one.pk).values(row=emptied))
     connection.execute(links.delete().where(links.c.row_pk.in_([one.pk for one in found])))
     return {"evaluation_rows": len(found)}
+
+
+def _insert(connection: Connection, evaluation_id: str, collection: Collection, plan: Plan, job_id: str | None) -> None:
+    connection.execute(
+        insert(evaluations).values(
+            evaluation_id=evaluation_id,
+            collection_pk=collection.pk,
+            key_id=plan.key_id,
+            question_set=plan.question_set,
+            question_set_sha256=plan.question_set_sha256,
+            fingerprint=plan.fingerprint,
+            repeats=plan.repeats,
+            nightly=int(plan.nightly),
+            state="queued",
+            job_id=job_id,
+            access=None if plan.access is None else sorted(plan.access),
+            generation_pk=plan.generation_pk,
+            metrics={},
+            created_at=now(),
+        )
+    )
 
 
 def _query() -> Any:

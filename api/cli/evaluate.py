@@ -30,6 +30,7 @@ QuestionSetArgument = Annotated[
 ]
 Repeats = Annotated[int, typer.Option(help="How often each phrasing is asked.", min=1, max=100)]
 Parquet = Annotated[Path | None, typer.Option(help="Write all rows to this Parquet file.", dir_okay=False)]
+Report = Annotated[Path | None, typer.Option(help="Write the report, one HTML page, to this file.", dir_okay=False)]
 Junit = Annotated[Path | None, typer.Option(help="Write the verdict as JUnit XML to this file.", dir_okay=False)]
 
 
@@ -42,6 +43,7 @@ def run(
     ] = None,
     nightly: Annotated[bool, typer.Option("--nightly", help="Counts as one night of the history.")] = False,
     parquet: Parquet = None,
+    report: Report = None,
     junit: Junit = None,
     collection: options.Collection = "default",
     as_json: options.Json = False,
@@ -57,6 +59,8 @@ def run(
         evaluation = _evaluated(client, question_set, collection, repeats, baseline, nightly)
         if parquet is not None:
             parquet.write_bytes(client.evaluation_parquet(evaluation["evaluation_id"]))
+        if report is not None:
+            report.write_bytes(client.evaluation_report(evaluation["evaluation_id"]))
     if junit is not None:
         _write_junit(junit, evaluation)
     print_json(evaluation) if as_json else print_evaluation(evaluation)

@@ -370,6 +370,10 @@ class Client:
         path = f"/v1/evaluations/{_segment(evaluation_id)}/rows"
         return self._send("GET", path, params={"format": "parquet"}).content
 
+    def evaluation_report(self, evaluation_id: str) -> bytes:
+        """One HTML page that needs nothing else."""
+        return self._send("GET", f"/v1/evaluations/{_segment(evaluation_id)}/report").content
+
     def calibrate(
         self, question_set: str, *, collection: str = DEFAULT_COLLECTION, risk: float = 0.1, confidence: float = 0.9
     ) -> str:

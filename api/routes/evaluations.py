@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import HTMLResponse, StreamingResponse
 
 from api.auth import Administrator, Caller, Reader, Writer
 from api.bootstrap import Service
@@ -24,14 +24,16 @@ from api.json_body import StrictRoute
 from api.models import Page
 from api.routes.question_sets import question_set_for
 from eval.comparison import compare
-from eval.evaluations import Evaluation
+from eval.evaluations import Evaluation, Plan
 from eval.export import PARQUET, parquet_bytes
+from eval.report import load_subject, render
 from eval.runs import planned_asks
 from ingest.errors import Forbidden, NotFound
 
 router = APIRouter(prefix="/v1/evaluations", tags=["evaluation"], route_class=StrictRoute, responses=PROBLEM)
 
 _LINES = "application/x-ndjson"
+_REPORT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'"
 _ROWS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "One row an ask.",
@@ -52,18 +54,17 @@ def post_evaluation(body: EvaluationRequest, caller: Writer, service: ServiceDep
     collection = service.collections.get(body.collection)
     if body.baseline is not None:
         evaluation_for(service, body.baseline, caller)
-    evaluation = service.evaluation.evaluations.submit(
-        collection,
+    plan = Plan(
         question_set=stored.name,
         question_set_sha256=stored.sha256,
         fingerprint=service.answerer.fingerprint(collection.live_generation),
         repeats=body.repeats,
-        asks=len(planned_asks(stored.parsed(), range(body.repeats))),
-        access=None if caller.tags is None else sorted(caller.tags),
+        access=None if caller.tags is None else tuple(sorted(caller.tags)),
         key_id=caller.key_id,
         nightly=body.nightly,
-        baseline=body.baseline,
     )
+    asks = len(planned_asks(stored.parsed(), range(body.repeats)))
+    evaluation = service.evaluation.evaluations.submit(collection, plan, asks=asks, baseline=body.baseline)
     service.runner.notify()
     assert evaluation.job_id is not None
     return EvaluationSubmission(evaluation_id=evaluation.evaluation_id, job_id=evaluation.job_id)
@@ -119,6 +120,14 @@ def compare_evaluations(
     before = evaluation_for(service, baseline, caller)
     after = evaluation_for(service, evaluation_id, caller)
     return ComparisonResponse.of(compare(service.evaluation, before, after))
+
+
+@router.get("/{evaluation_id}/report", response_class=HTMLResponse)
+def get_report(evaluation_id: str, caller: Reader, service: ServiceDep) -> HTMLResponse:
+    """Verdict, metrics, plots and every flipped question, as one page that needs nothing else."""
+    evaluation = evaluation_for(service, evaluation_id, caller)
+    page = render(load_subject(service.evaluation, evaluation))
+    return HTMLResponse(page, headers={"Content-Security-Policy": _REPORT_POLICY})
 
 
 @router.get("/{evaluation_id}/rows", response_class=StreamingResponse, responses=_ROWS)

@@ -61,6 +61,7 @@ SCOPE_OF = {
     ("GET", "/v1/evaluations/{evaluation_id}"): "read",
     ("POST", "/v1/evaluations/{evaluation_id}/bless"): "admin",
     ("GET", "/v1/evaluations/{evaluation_id}/comparison"): "read",
+    ("GET", "/v1/evaluations/{evaluation_id}/report"): "read",
     ("GET", "/v1/evaluations/{evaluation_id}/rows"): "read",
     ("POST", "/mcp"): "read",
     ("GET", "/metrics"): "read",

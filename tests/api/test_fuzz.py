@@ -24,6 +24,7 @@ from api.app import create_app
 from api.bootstrap import Service, open_service
 from api.routes import ROUTERS
 from api.settings import Settings
+from eval.evaluations import Plan
 from eval.question_sets import parse_question_set
 from generate.answer import Question
 from ingest.documents import Upload
@@ -72,16 +73,9 @@ def _fill(service: Service) -> dict[str, str]:
     )
     questions = parse_question_set(['{"id": "q", "question": "When does the ferry sail?", "answerable": false}'])
     stored, _ = service.evaluation.question_sets.put("fuzz", questions, key_id=None)
-    evaluation = service.evaluation.evaluations.submit(
-        collection,
-        question_set="fuzz",
-        question_set_sha256=stored.sha256,
-        fingerprint=service.answerer.fingerprint(collection.live_generation),
-        repeats=1,
-        asks=1,
-        access=None,
-        key_id=None,
-    )
+    fingerprint = service.answerer.fingerprint(collection.live_generation)
+    plan = Plan("fuzz", stored.sha256, fingerprint, repeats=1)
+    evaluation = service.evaluation.evaluations.submit(collection, plan, asks=1)
     service.runner.notify()
     return {
         "question_set": "fuzz",

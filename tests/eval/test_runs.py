@@ -11,7 +11,7 @@ from sqlalchemy import delete, update
 
 from api.bootstrap import Service, open_service
 from api.settings import Settings
-from eval.evaluations import Evaluation
+from eval.evaluations import Evaluation, Plan
 from eval.question_sets import parse_question_set
 from eval.rows import EvaluationRow
 from eval.runs import planned_asks
@@ -38,17 +38,10 @@ def put(service: Service, questions: Sequence[dict[str, Any]] = QUESTIONS) -> No
 def submit(service: Service, *, repeats: int = 2, **options: Any) -> Evaluation:
     stored = service.evaluation.question_sets.get("set")
     collection = service.collections.get("default")
-    return service.evaluation.evaluations.submit(
-        collection,
-        question_set="set",
-        question_set_sha256=stored.sha256,
-        fingerprint=service.answerer.fingerprint(collection.live_generation),
-        repeats=repeats,
-        asks=len(planned_asks(stored.parsed(), range(repeats))),
-        access=options.pop("access", None),
-        key_id=None,
-        **options,
-    )
+    fingerprint = service.answerer.fingerprint(collection.live_generation)
+    plan = Plan("set", stored.sha256, options.pop("fingerprint", fingerprint), repeats, **options)
+    asks = len(planned_asks(stored.parsed(), range(repeats)))
+    return service.evaluation.evaluations.submit(collection, plan, asks=asks)
 
 
 def finish(service: Service, evaluation: Evaluation) -> tuple[Evaluation, Job]:
@@ -148,13 +141,7 @@ def test_a_run_goes_on_where_it_was_killed(settings: Settings) -> None:
 
 def test_a_pipeline_that_changed_meanwhile_ends_the_run(filled: Service) -> None:
     """Half of the rows would be of another system."""
-    collection = filled.collections.get("default")
-    stored = filled.evaluation.question_sets.get("set")
-    evaluation = filled.evaluation.evaluations.submit(
-        collection, question_set="set", question_set_sha256=stored.sha256, fingerprint="other", repeats=1, asks=3,
-        access=None, key_id=None,
-    )  # fmt: skip
-    evaluation, job = finish(filled, evaluation)
+    evaluation, job = finish(filled, submit(filled, repeats=1, fingerprint="other"))
     assert (job.state, job.error_code) == ("failed", "pipeline_changed")
     assert (evaluation.state, evaluation.verdict) == ("failed", "incomplete")
 
@@ -206,9 +193,9 @@ def test_access_tags_of_the_asker_hold(filled: Service) -> None:
     from tests.ingestion import ingest, upload
 
     ingest(filled, [upload(filled, "lighthouse.txt", TEXT.encode() + b"!", access=["hr"])])
-    hidden = rows_of(filled, run(filled, access=["board"]))
+    hidden = rows_of(filled, run(filled, access=("board",)))
     assert {row.decision for row in hidden} == {"refuse"}
-    seen = rows_of(filled, run(filled, access=["hr"]))
+    seen = rows_of(filled, run(filled, access=("hr",)))
     assert "answer" in {row.decision for row in seen}
 
 
