@@ -15,6 +15,7 @@ from eval.baselines import Baselines
 from eval.calibration import CalibrationHandler
 from eval.evaluation_job import EvaluationHandler, EvaluationParts
 from eval.evaluations import Evaluations, redact_evaluations
+from eval.promotion import PromotionGate
 from eval.question_store import QuestionSets
 from generate.answer_cache import AnswerCache
 from generate.answerer import Answerer
@@ -185,7 +186,7 @@ def open_service(
 ) -> Iterator[Service]:
     """Take the data directory, build every part, recover what a killed process left, and start working.
 
-    `gate` judges re-indexes that name a question set; without one they are refused.
+    `gate` judges re-indexes that name a question set, in place of the evaluation's own gate.
     Raises `Conflict` (`data_directory_in_use`) when another process owns the directory. On exit everything is closed in
     reverse order; work under way is put back into the queue.
     """
@@ -231,14 +232,6 @@ def open_service(
                 settings=settings,
                 locks=locks,
             ),
-            "reindex": ReindexHandler(
-                catalogue=catalogue,
-                indexes=indexes,
-                builder=GenerationBuilder(catalogue, runtime, encoders.of),
-                locks=locks,
-                generations_kept=settings.generations_kept,
-                gate=gate,
-            ),
             "purge": PurgeHandler(
                 catalogue=catalogue,
                 blobs=blobs,
@@ -283,6 +276,15 @@ def open_service(
             settings=settings,
             top_k=settings.ask_top_k,
             process=new_id("start"),
+        )
+        gate = gate or PromotionGate(evaluation)
+        handlers["reindex"] = ReindexHandler(
+            catalogue=catalogue,
+            indexes=indexes,
+            builder=GenerationBuilder(catalogue, runtime, encoders.of),
+            locks=locks,
+            generations_kept=settings.generations_kept,
+            gate=gate,
         )
         handlers["evaluation"] = EvaluationHandler(evaluation)
         handlers["calibration"] = CalibrationHandler(evaluation, Certificates(catalogue))

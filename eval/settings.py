@@ -13,6 +13,12 @@ class EvalSettings(BaseModel):
     evaluation_concurrency: int = Field(
         2, ge=1, le=64, description="Questions that a run asks at a time; interactive questions go before them."
     )
+    evaluation_repeats: int = Field(
+        3,
+        ge=1,
+        le=100,
+        description="How often each phrasing is asked where nothing else is said; 1 says nothing of stability.",
+    )
     gate_level: float = Field(0.01, gt=0, lt=0.5, description="Level of the gate over all its metrics together (Holm).")
     gate_confirmation_level: float = Field(
         0.05, gt=0, lt=0.5, description="Level at which fresh asks must confirm a metric that the gate flagged."

@@ -71,7 +71,7 @@ def test_a_reindex_swaps_generations_and_can_be_taken_back(filled: httpx.Client)
 def test_a_reindex_that_cannot_be_is_refused(filled: httpx.Client) -> None:
     """A gate without a runner, an overlap too large, an unknown model, generation, collection, field."""
     path = "/v1/collections/default"
-    problem(filled.post(f"{path}/reindex", json={"gate": "sample"}), 409, "gate_unavailable")
+    problem(filled.post(f"{path}/reindex", json={"gate": "sample"}), 404, "question_set_not_found")
     problem(filled.post(f"{path}/reindex", json={"chunk_tokens": 20, "overlap_tokens": 15}), 422, "invalid_chunking")
     problem(filled.post(f"{path}/reindex", json={"chunks": 20}), 422, "invalid_request")
     problem(filled.post(f"{path}/generations/nix/activate"), 404, "generation_not_found")

@@ -17,7 +17,7 @@ from ingest.generations import Generation
 from ingest.jobs import Job, JobContext
 from ingest.models import ModelRuntime
 from ingest.parsing.document import Heading
-from retrieve import GateVerdict
+from retrieve import GateVerdict, Generations
 from retrieve.reindex import ReindexHandler
 from retrieve.snapshots import Indexes
 from tests.fakes import HashingEncoder
@@ -364,8 +364,10 @@ def test_the_gate_decides(gated: tuple[Service, Gate]) -> None:
 
 def test_a_gate_that_cannot_be_run_is_refused(service: Service) -> None:
     """Never silently ignored."""
+    ungated = Generations(service.catalogue, service.indexes)
+    live = default(service).live_generation
     with pytest.raises(Conflict, match="none to run"):
-        reindex(service, gate="questions")
+        ungated.reindex(default(service), live.spec, CollectionSettings(), gate="questions")
 
 
 def test_an_empty_collection_is_reindexed(service: Service) -> None:
