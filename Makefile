@@ -10,7 +10,7 @@ VLLM_VENV := .venv-vllm
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: serve test test-vllm torture lint types layers check clean
+.PHONY: bench-indexes serve test test-vllm torture lint types layers check clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -44,6 +44,11 @@ test-vllm: $(DEVELOPED) ## install a real vLLM for the CPU beside, and run the t
 
 torture: $(DEVELOPED) ## kill the service sixty times, and check what is left
 	$(BIN)/python -m pytest tests/torture --kills 60 --timeout 3600
+
+DATA ?= ../shared/datasets
+bench-indexes: $(DEVELOPED) ## speed, recall and memory of both indexes at 1,000 to 1,000,000 chunks; needs the question sets in DATA
+	$(BIN)/python -m eval.bench.index_vectors --data $(DATA) --sizes 0,1000,10000,100000,1000000
+	$(BIN)/python -m eval.bench.index_lexical --data $(DATA)
 
 lint: $(DEVELOPED)
 	$(BIN)/ruff check .

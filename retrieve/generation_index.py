@@ -84,6 +84,15 @@ class GenerationIndex:
                 return self._restored(connection) or self._built(connection)
             return self._follow(connection, present.seq) or present
 
+    def maintain(self) -> None:
+        """Let the vector index do what takes long, and publish what comes of it, as of the same change."""
+        vector = self._vector
+        if vector is None or not vector.maintain():
+            return
+        with self._advancing:
+            if self._snapshot is not None and not self._closed:
+                self._snapshot = Snapshot(self._snapshot.seq, vector.publish(), self._snapshot.lexical)
+
     def checkpoint(self) -> None:
         """Store the published snapshot. Raises `OSError` when there is no room: what was stored before stays."""
         with self._storing:

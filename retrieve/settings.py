@@ -15,7 +15,10 @@ class RetrieveSettings(BaseModel):
     lexical_engine: Literal["tantivy", "rank_bm25"] = Field(
         "tantivy", description="BM25 engine; `rank_bm25` is the slow reference."
     )
-    vector_engine: Literal["faiss_flat"] = Field("faiss_flat", description="Vector index; exact search.")
+    vector_engine: Literal["faiss", "faiss_flat"] = Field(
+        "faiss",
+        description="Vector index of new generations: exact, and approximate from 50,000 chunks; `faiss_flat`: exact.",
+    )
     index_checkpoint_s: float = Field(
         30.0,
         gt=0,

@@ -147,7 +147,7 @@ class Indexes:
             return self._indexes[generation.pk]
 
     def _keep(self) -> None:
-        """Store what is published, now and then: a start then reads it instead of building it."""
+        """Now and then do what takes long, and store what is published: a start reads it instead of building it."""
         while not self._closing.wait(self._settings.index_checkpoint_s):
             self._checkpoint()
 
@@ -156,6 +156,7 @@ class Indexes:
             indexes = list(self._indexes.values())
         for index in indexes:
             try:
+                index.maintain()
                 index.checkpoint()
             except Exception as failure:  # noqa: BLE001 - a full disk, a folder gone: searches go on from memory
                 _LOG.warning("the index of generation %s is not stored: %s", index.generation.generation, failure)

@@ -80,6 +80,14 @@ class VectorIndex(Protocol):
         """Make all changes so far visible in a new snapshot; older snapshots stay as they are."""
         ...
 
+    def maintain(self) -> bool:
+        """Do what takes long, such as building an approximate index, while snapshots serve and the writer goes on.
+
+        Returns whether the next `publish` shows another index (of the same vectors). One call at a time, from any
+        thread.
+        """
+        ...
+
     def rollback(self) -> None:
         """Forget what was not published."""
         ...

@@ -6,11 +6,17 @@ from collections.abc import Callable, Mapping
 
 from ingest.errors import InvalidInput
 from retrieve.vector.base import VectorIndex
-from retrieve.vector.faiss_flat import FaissFlatIndex
+from retrieve.vector.faiss_index import FaissIndex
+from retrieve.vector.tiers import EXACT, Tiers
 
-DEFAULT_ENGINE = "faiss_flat"
+DEFAULT_ENGINE = "faiss"
+APPROXIMATE_FROM = 50_000
+"""Rows from which a segment of the engine `faiss` is approximate; see docs/decisions/0009-vector-tiers.md."""
 
-_ENGINES: Mapping[str, Callable[[int], VectorIndex]] = {"faiss_flat": FaissFlatIndex}
+_ENGINES: Mapping[str, Callable[[int], VectorIndex]] = {
+    "faiss": lambda dim: FaissIndex(dim, tiers=Tiers(APPROXIMATE_FROM)),
+    "faiss_flat": lambda dim: FaissIndex(dim, tiers=EXACT),
+}
 
 ENGINES: tuple[str, ...] = tuple(sorted(_ENGINES))
 

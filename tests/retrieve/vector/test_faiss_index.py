@@ -6,25 +6,26 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieve.vector.faiss_flat import MAX_DEAD_SHARE, FaissFlatIndex, FaissFlatSnapshot, FlatSegmentIndex
+from retrieve.vector.faiss_index import MAX_DEAD_SHARE, FaissIndex, FaissSnapshot
+from retrieve.vector.flat import FlatSegmentIndex
 
 VECTORS = np.eye(4, dtype=np.float32)
 
 
-def publish(index: FaissFlatIndex, first: int, rows: int) -> FaissFlatSnapshot:
+def publish(index: FaissIndex, first: int, rows: int) -> FaissSnapshot:
     """Add chunks first, first + 1, ... each a version of its own, and publish."""
     chunks = np.arange(first, first + rows)
     index.add(chunks, chunks, VECTORS[chunks % 4])
     return index.publish()
 
 
-def sizes(snapshot: FaissFlatSnapshot) -> list[int]:
+def sizes(snapshot: FaissSnapshot) -> list[int]:
     return [len(part.segment) for part in snapshot.segments]
 
 
 def test_segments_merge_when_the_newer_ones_reach_half_the_older() -> None:
     """7 and 3 stay apart, since 7 > 2 * 3; one more row makes 7 <= 2 * 4."""
-    index = FaissFlatIndex(4)
+    index = FaissIndex(4)
     assert sizes(publish(index, 0, 7)) == [7]
     assert sizes(publish(index, 10, 3)) == [7, 3]
     assert sizes(publish(index, 20, 1)) == [11]
@@ -34,7 +35,7 @@ def test_segments_merge_when_the_newer_ones_reach_half_the_older() -> None:
 @given(st.lists(st.integers(0, 40), max_size=30))
 def test_segments_stay_logarithmic(batches: list[int]) -> None:
     """Each segment is more than twice as large as all newer ones together, whatever is added or removed."""
-    index = FaissFlatIndex(4)
+    index = FaissIndex(4)
     for number, rows in enumerate(batches):
         index.remove_versions(range(100 * number - 150, 100 * number - 80))
         parts = publish(index, 100 * number, rows).segments
@@ -45,7 +46,7 @@ def test_segments_stay_logarithmic(batches: list[int]) -> None:
 
 def test_a_segment_is_compacted_when_more_than_a_fifth_is_dead() -> None:
     """Two dead rows of ten are masked, the third has all three dropped."""
-    index = FaissFlatIndex(4)
+    index = FaissIndex(4)
     publish(index, 0, 10)
     index.remove_versions([0, 1])
     masked = index.publish()
@@ -57,7 +58,7 @@ def test_a_segment_is_compacted_when_more_than_a_fifth_is_dead() -> None:
 
 def test_a_publish_without_changes_shares_all_segments() -> None:
     """Nothing is copied."""
-    index = FaissFlatIndex(4)
+    index = FaissIndex(4)
     before = publish(index, 0, 10).segments
     assert all(a is b for a, b in zip(before, index.publish().segments, strict=True))
 

@@ -1,0 +1,82 @@
+"""The exact index inside a segment: FAISS (Douze et al., The Faiss library, 2024), IndexFlatIP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+_TIE_GROWTH = 4
+
+
+class FlatSegmentIndex:
+    """All vectors of a segment in an `IndexFlatIP`: exact, 4 * dim bytes a vector."""
+
+    kind: ClassVar[str] = "flat"
+
+    def __init__(self, index: faiss.Index) -> None:
+        self._index = index
+
+    @classmethod
+    def build(cls, vectors: NDArray[np.float32]) -> FlatSegmentIndex:
+        """Of vectors float32 of shape (n, dim)."""
+        index = faiss.IndexFlatIP(vectors.shape[1])
+        index.add(vectors)
+        return cls(index)
+
+    @classmethod
+    def load(cls, path: Path) -> FlatSegmentIndex:
+        """A saved one, mapped into memory."""
+        return cls(faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC))
+
+    def save(self, path: Path) -> None:
+        write_faiss(self._index, path)
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
+    def nearest(
+        self, query: NDArray[np.float32], *, top_k: int, mask: NDArray[np.bool_] | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        return exact_nearest(self._index, query, top_k=top_k, mask=mask)
+
+    def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        stored: NDArray[np.float32] = self._index.reconstruct_batch(rows)
+        return stored
+
+
+def exact_nearest(
+    index: faiss.Index, query: NDArray[np.float32], *, top_k: int, mask: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """As `SegmentIndex.nearest`, of a FAISS index that compares the query with every row whose mask is True."""
+    # A search of one query is one thread's work in FAISS; a team of threads would only wait. The setting belongs to
+    # the calling thread.
+    faiss.omp_set_num_threads(1)
+    parameters = faiss.SearchParameters()
+    if mask is not None:
+        bitmap = np.packbits(mask, bitorder="little")
+        selector = bitmap_selector(bitmap)
+        parameters.sel = selector  # both names must outlive the search: FAISS holds bare pointers
+    available = index.ntotal if mask is None else int(np.count_nonzero(mask))
+    limit = min(top_k + 1, available)
+    while True:
+        scores, rows = index.search(query[None, :], limit, params=parameters)
+        if limit == available or scores[0, -1] < scores[0, top_k - 1]:
+            return rows[0], scores[0]
+        limit = min(limit * _TIE_GROWTH, available)
+
+
+def bitmap_selector(bitmap: NDArray[np.uint8]) -> faiss.IDSelectorBitmap:
+    """Selects the rows whose bit is set, lowest bit first. The array must outlive the selector."""
+    return faiss.IDSelectorBitmap(len(bitmap), faiss.swig_ptr(bitmap))
+
+
+def write_faiss(index: faiss.Index, path: Path) -> None:
+    """Raises `OSError` where FAISS has only its own errors."""
+    try:
+        faiss.write_index(index, str(path))
+    except RuntimeError as failure:
+        raise OSError(f"{path} cannot be written: {failure}") from failure
