@@ -2,7 +2,7 @@
 measured on.
 
 Good: quoted, lightly edited, or restated from a question and its answer. Bad: about another topic; a number or name
-swapped; negated; plausible (true of another passage of the same article).
+swapped; negated; plausible (true of another passage of the article, or with another answer of the same passage).
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Script:
             "topic": lambda passage: self._good_elsewhere(passage, same_article=False),
             "swapped": self._swapped,
             "negated": lambda passage: self._changed(self._good(passage), negated),
-            "plausible": lambda passage: self._good_elsewhere(passage, same_article=True),
+            "plausible": self._plausible,
         }
 
     def sentence(self, kind: GoodKind | BadKind) -> ScriptedSentence:
@@ -112,6 +112,14 @@ class Script:
         good = self._good(passage)
         near = names_in(passage.text) if self._rng.random() < 0.3 else self._names
         return swapped(good, near, self._rng) if good else None
+
+    def _plausible(self, passage: Passage) -> str | None:
+        """True of another passage of the article, or another answer of this passage to one of its questions."""
+        if self._rng.random() < 0.5 or len(passage.asked) < 2:
+            return self._good_elsewhere(passage, same_article=True)
+        (question, right), (_, other) = self._rng.sample(passage.asked, 2)
+        overlap = right.lower() in other.lower() or other.lower() in right.lower()
+        return None if overlap else restated(question, other)
 
     def _good_elsewhere(self, passage: Passage, *, same_article: bool) -> str | None:
         others = self._by_article[passage.article] if same_article else self._passages

@@ -310,18 +310,11 @@ class Answerer:
     async def _answer_from(
         self, task: Task, ranking: Ranking, decision: Decision, progress: Progress
     ) -> AsyncGenerator[ComputationEvent, None]:
-        begun = time.perf_counter()
-        assessment = await asyncio.to_thread(
-            self._assessor.assess, task.question_used, ranking.hits, task.generation.spec
-        )
-        progress.lap("assess", begun)
+        findings = await asyncio.to_thread(self._judged, task, ranking, progress)
+        assessment = findings.assessment
         reason = _refusal_before(ranking, assessment, decision)
-        findings = Findings(assessment)
-        if reason is None and self._conflicts is not None:
-            begun = time.perf_counter()
-            findings = await asyncio.to_thread(self._conflicts.find, task.question_used, assessment)
-            progress.lap("conflicts", begun)
-            reason = None if findings.settled else "conflicting_evidence"
+        if reason is None and not findings.settled:
+            reason = "conflicting_evidence"
         if reason is None:
             begun = time.perf_counter()
             hits = [hit for hit in ranking.hits if hit.chunk_id not in findings.outranked]
@@ -335,7 +328,7 @@ class Answerer:
             assessment,
             decision,
             reason,
-            findings.conflicts,
+            () if reason == "low_confidence" else findings.conflicts,
             tuple(progress.proposed),
             tuple(progress.sentences),
             tuple(progress.dropped),
@@ -343,6 +336,25 @@ class Answerer:
             progress.record,
             progress.timings_ms,
         )
+
+    def _judged(self, task: Task, ranking: Ranking, progress: Progress) -> Findings:
+        """The evidence with contradictions settled; its confidence is that of one side, as if the other were not there:
+        a rival answer makes the model doubt, and it is the conflict that decides.
+        """
+        question, spec = task.question_used, task.generation.spec
+        begun = time.perf_counter()
+        assessment = self._assessor.assess(question, ranking.hits, spec)
+        progress.lap("assess", begun)
+        if self._conflicts is None:
+            return Findings(assessment)
+        begun = time.perf_counter()
+        findings = self._conflicts.find(question, assessment)
+        if findings.rivals:
+            alone = self._assessor.assess(question, ranking.hits, spec, without=findings.rivals)
+            settled = replace(findings.assessment, confidence=alone.confidence, features=alone.features)
+            findings = replace(findings, assessment=settled)
+        progress.lap("conflicts", begun)
+        return findings
 
     async def _generate(self, evidence: Evidence, progress: Progress) -> AsyncIterator[Event]:
         pieces = self._generator.generate(evidence)

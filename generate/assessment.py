@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -120,7 +120,11 @@ class Assessment:
 class Assessor(Protocol):
     """Judges evidence before anything is generated. Synchronous and thread-safe."""
 
-    def assess(self, question: str, hits: Sequence[Hit], spec: GenerationSpec) -> Assessment: ...
+    def assess(
+        self, question: str, hits: Sequence[Hit], spec: GenerationSpec, *, without: Collection[Quote] = ()
+    ) -> Assessment:
+        """Sentences that overlap a quote of `without` are left out, as if they were not there."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +170,11 @@ class SentenceAssessor:
         self._weights = weights
         self._timeout_s = timeout_s
 
-    def assess(self, question: str, hits: Sequence[Hit], spec: GenerationSpec) -> Assessment:
+    def assess(
+        self, question: str, hits: Sequence[Hit], spec: GenerationSpec, *, without: Collection[Quote] = ()
+    ) -> Assessment:
         """Raises `DeadlineExceeded` and `Overloaded` as the model runtime does."""
-        rows = self.feature_rows(question, hits, spec)
+        rows = [row for row in self.feature_rows(question, hits, spec) if not overlaps(row[0], without)]
         if not rows:
             return Assessment((), 0.0, {})
         lexical_only = not embedder_fits(question, languages=self._encoder_for(spec).languages)
@@ -211,6 +217,14 @@ class SentenceAssessor:
             encoder, [question], kind="query", priority=Priority.QUERY, timeout_s=self._timeout_s
         )[0]
         return np.asarray(vectors @ query, dtype=np.float32)
+
+
+def overlaps(quote: Quote, others: Collection[Quote]) -> bool:
+    """Whether the quote shares a part of the same version with one of the others."""
+    return any(
+        quote.hit.version_pk == other.hit.version_pk and quote.start < other.end and other.start < quote.end
+        for other in others
+    )
 
 
 def content_terms(question: str) -> tuple[str, ...]:
@@ -320,14 +334,14 @@ def _features(
     pairs = list(pairwise(terms))
     held_pairs = set(pairwise(candidate.terms))
     hit = candidate.quote.hit
-    top = hits[0].score or 1.0
+    top = max(other.scores.fused for other in hits) or 1.0
     return (
         cosine,
         sum(term in held for term in terms) / max(len(terms), 1),
         sum(idf.get(term, unseen) for term in terms if term in held) / weight,
         sum(idf.get(term, unseen) for term in terms if term in context) / weight,
         sum(pair in held_pairs for pair in pairs) / max(len(pairs), 1),
-        hit.score / top,
+        hit.scores.fused / top,
         1 / candidate.rank,
         answer_type(question, candidate.quote.text),
         min(candidate.tokens, 40) / 40,

@@ -21,10 +21,17 @@ def count_words(text: str) -> int:
     return sum(1 for _ in _WORD.finditer(text))
 
 
-def sentences_around(span: Span, sentences: Sequence[Span]) -> Span:
-    """From the begin of the sentence in which `span` begins to the end of the one in which it ends."""
-    touched = [s for s in sentences if s.start < span.end and span.start < s.end]
-    return Span(touched[0].start, touched[-1].end) if touched else span
+def sentences_around(text: str, span: Span, sentences: Sequence[Span]) -> Span:
+    """From the begin of the sentence in which `span` begins to the end of the one in which it ends; of several
+    paragraphs (or a heading and its paragraph) only the one that holds most of `span`.
+    """
+    paragraphs: list[Span] = []
+    for sentence in (s for s in sentences if s.start < span.end and span.start < s.end):
+        if paragraphs and "\n\n" not in text[paragraphs[-1].end : sentence.start]:
+            paragraphs[-1] = Span(paragraphs[-1].start, sentence.end)
+        else:
+            paragraphs.append(sentence)
+    return max(paragraphs, key=lambda p: len(_common(p, span)), default=span)
 
 
 def cut_around(text: str, quote: Span, keep: Span, *, words_max: int = QUOTE_WORDS_MAX) -> Span:
@@ -47,6 +54,11 @@ def cut_around(text: str, quote: Span, keep: Span, *, words_max: int = QUOTE_WOR
             if fits and count_words(text[bounds[begin] : bounds[end]]) <= words_max:
                 first, last, grown = begin, end, True
     return _trimmed(text, bounds[first], bounds[last])
+
+
+def _common(one: Span, other: Span) -> Span:
+    start = max(one.start, other.start)
+    return Span(start, max(start, min(one.end, other.end)))
 
 
 def _window(text: str, quote: Span, keep: Span, words_max: int) -> Span:

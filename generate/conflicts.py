@@ -8,7 +8,7 @@ when it asks whether something is so and one of them denies or restricts what th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -21,9 +21,16 @@ _OTHERS_MAX = 8
 _OTHER_SHARE = 0.25
 _SHARED_TERMS_MIN = 2
 _SUBJECT_MIN = 0.5
-_QUESTION_MIN = 0.6
+_QUESTION_MIN = 0.5
+_RIVAL_SHARE = 0.6
+_TOLD_MIN = 0.75
+_AROUND_MIN = 0.66
 _AUTHORITY_MIN = 0.15
 _NAME = re.compile(r"(?<![.!?:\n] )(?<!^)\b[A-Z][\w'-]+")
+_CALENDAR = re.compile(
+    r"January|February|March|April|May|June|July|August|September|October|November|December"
+    r"|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday"
+)
 
 Settlement = Literal["authority", "date"]
 
@@ -33,13 +40,15 @@ class Findings:
     """What the evidence says once contradictions are settled.
 
     `assessment` has the sentences of the losing sides taken out. `conflicts` names the losing sides, or both sides
-    where nothing settles them; then `settled` is false. `outranked` are the chunk ids of the losing passages.
+    where nothing settles them; then `settled` is false. `outranked` are the chunk ids of the losing passages,
+    `rivals` the quotes that speak against the first sentence of `assessment`.
     """
 
     assessment: Assessment
     conflicts: tuple[Conflict, ...] = ()
     settled: bool = True
     outranked: frozenset[str] = frozenset()
+    rivals: tuple[Quote, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +79,12 @@ class ConflictFinder:
             better = _preferred(best.quote, other.quote)
             if better is None:
                 both = (_conflict(best.quote, None), _conflict(other.quote, None))
-                return Findings(assessment, both, settled=False)
+                return Findings(assessment, both, settled=False, rivals=(other.quote,))
             winner, reason = better
             loser = other if winner is best.quote else best
             losers.append((loser, reason))
             best = best if winner is best.quote else other
-        return _without(assessment, losers) if losers else Findings(assessment)
+        return _without(assessment, best, losers) if losers else Findings(assessment)
 
 
 def _rivals(question: str, best: _Statement, sentences: Sequence[ScoredSentence]) -> list[_Statement]:
@@ -92,19 +101,31 @@ def _statement(scored: ScoredSentence) -> _Statement:
     text, hit = scored.quote.text, scored.quote.hit
     terms = frozenset(term for term in content_terms(text) if not any(letter.isdigit() for letter in term))
     context = frozenset(analyse_document(f"{hit.title or ''} {hit.heading or ''} {hit.text}"))
-    return _Statement(scored, terms, context, quantities_of(text), frozenset(_NAME.findall(text)))
+    names = frozenset(name for name in _NAME.findall(text) if not _CALENDAR.fullmatch(name))
+    return _Statement(scored, terms, context, quantities_of(text), names)
 
 
 def _same_subject(question: str, one: _Statement, other: _Statement) -> bool:
-    """Both speak of what is asked and of each other's subject, and neither names what the other does not."""
+    """Both passages speak of what is asked, neither sentence names what the other does not, and one of three holds: the
+    sentences share their subject; both hold nearly all that is asked for; or both are taken for answers, in passages of
+    different works that hold nearly all of it.
+    """
     asked = {term for term in content_terms(question) if not any(letter.isdigit() for letter in term)}
+    around = min(_covered(asked, one.terms | one.context), _covered(asked, other.terms | other.context))
+    if around < _QUESTION_MIN or (one.names - other.names and other.names - one.names):
+        return False
     shared = one.terms & other.terms
     smaller = min(len(one.terms), len(other.terms)) or 1
-    if len(shared) < _SHARED_TERMS_MIN or len(shared) / smaller < _SUBJECT_MIN:
-        return False
-    if any(len(asked & (s.terms | s.context)) < _QUESTION_MIN * len(asked) for s in (one, other)):
-        return False
-    return not (one.names - other.names and other.names - one.names)
+    if len(shared) >= _SHARED_TERMS_MIN and len(shared) / smaller >= _SUBJECT_MIN:
+        return True
+    if min(_covered(asked, one.terms), _covered(asked, other.terms)) >= _TOLD_MIN:
+        return True
+    as_good = other.scored.score >= _RIVAL_SHARE * one.scored.score
+    return as_good and around >= _AROUND_MIN and one.quote.hit.title != other.quote.hit.title
+
+
+def _covered(asked: Collection[str], terms: Collection[str]) -> float:
+    return sum(term in terms for term in asked) / max(len(asked), 1)
 
 
 def _contradict(question: str, one: _Statement, other: _Statement) -> bool:
@@ -126,14 +147,15 @@ def _preferred(one: Quote, other: Quote) -> tuple[Quote, Settlement] | None:
     return None
 
 
-def _without(assessment: Assessment, losers: Sequence[tuple[_Statement, Settlement]]) -> Findings:
-    lost: Mapping[tuple[int, int], Settlement] = {
-        (loser.quote.hit.version_pk, loser.quote.start): reason for loser, reason in losers
-    }
-    kept = tuple(s for s in assessment.sentences if (s.quote.hit.version_pk, s.quote.start) not in lost)
+def _without(assessment: Assessment, best: _Statement, losers: Sequence[tuple[_Statement, Settlement]]) -> Findings:
+    """The winner first, the others by score, without the losers."""
+    lost = {(loser.quote.hit.version_pk, loser.quote.start) for loser, _ in losers}
+    kept = [s for s in assessment.sentences if (s.quote.hit.version_pk, s.quote.start) not in lost]
+    kept.sort(key=lambda sentence: sentence is not best.scored)
     conflicts = tuple(_conflict(loser.quote, reason) for loser, reason in losers)
     outranked = frozenset(loser.quote.hit.chunk_id for loser, _ in losers)
-    return Findings(replace(assessment, sentences=kept), conflicts, True, outranked)
+    rivals = tuple(loser.quote for loser, _ in losers)
+    return Findings(replace(assessment, sentences=tuple(kept)), conflicts, True, outranked, rivals)
 
 
 def _conflict(quote: Quote, outranked_by: Settlement | None) -> Conflict:

@@ -9,12 +9,21 @@ another turns the best sentence's signals into the confidence. Both are fitted b
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from generate.answer import AnswerSpan
-from generate.assessment import Assessment, Assessor, Quote, ScoredSentence, answer_type, content_terms, idf_of
+from generate.assessment import (
+    Assessment,
+    Assessor,
+    Quote,
+    ScoredSentence,
+    answer_type,
+    content_terms,
+    idf_of,
+    overlaps,
+)
 from generate.clauses import count_words, cut_around, sentences_around
 from generate.logistic import LogisticModel
 from ingest.generations import GenerationSpec
@@ -99,13 +108,15 @@ class ReadingAssessor:
         self._otherwise = otherwise
         self._timeout_s = timeout_s
 
-    def assess(self, question: str, hits: Sequence[Hit], spec: GenerationSpec) -> Assessment:
+    def assess(
+        self, question: str, hits: Sequence[Hit], spec: GenerationSpec, *, without: Collection[Quote] = ()
+    ) -> Assessment:
         """Passages that the reranking stage has read are not read again. Raises `DeadlineExceeded` and `Overloaded` as
         the model runtime does.
         """
         if not embedder_fits(question, languages=self._reader.languages):
-            return self._otherwise.assess(question, hits, spec)
-        rows = self.feature_rows(question, hits)
+            return self._otherwise.assess(question, hits, spec, without=without)
+        rows = [row for row in self.feature_rows(question, hits) if not overlaps(row[0].quote, without)]
         if not rows:
             return Assessment((), 0.0, {})
         scored = sorted(
@@ -114,7 +125,7 @@ class ReadingAssessor:
         )
         features = confidence_features(scored, hits)
         return Assessment(
-            tuple(_scored_sentence(candidate, score) for score, candidate, _ in scored),
+            tuple(scored_sentence(candidate, score) for score, candidate, _ in scored),
             self._weights.confidence.probability(features),
             dict(zip(CONFIDENCE_FEATURES, features, strict=True)),
         )
@@ -180,10 +191,11 @@ def _quoted(hit: Hit, reading: Reading) -> list[tuple[Span, tuple[SpanScore, ...
     sentences = sentence_spans(hit.text)
     places: dict[Span, list[SpanScore]] = {}
     for span in reading.spans:
-        marked = Span(span.start, span.end)
-        quote = cut_around(hit.text, sentences_around(marked, sentences), marked)
-        home = next((place for place in places if place.start <= span.start and span.end <= place.end), quote)
-        places.setdefault(home, []).append(span)
+        around = sentences_around(hit.text, Span(span.start, span.end), sentences)
+        marked = SpanScore(max(span.start, around.start), min(span.end, around.end), span.score)
+        quote = cut_around(hit.text, around, Span(marked.start, marked.end))
+        home = next((place for place in places if place.start <= marked.start and marked.end <= place.end), quote)
+        places.setdefault(home, []).append(marked)
     for sentence in sentences:
         if not any(place.start < sentence.end and sentence.start < place.end for place in places):
             places[cut_around(hit.text, sentence, Span(sentence.start, sentence.start + 1))] = []
@@ -232,7 +244,8 @@ def _logit(value: float) -> float:
     return max(-_LOGIT_MAX, min(_LOGIT_MAX, value)) / 4
 
 
-def _scored_sentence(candidate: Candidate, score: float) -> ScoredSentence:
+def scored_sentence(candidate: Candidate, score: float) -> ScoredSentence:
+    """The candidate as assessments hold it, its answers marked in the quote's text."""
     shift = candidate.quote.hit.char_start - candidate.quote.start
     spans = tuple(AnswerSpan(span.start + shift, span.end + shift) for span in candidate.spans)
     return ScoredSentence(candidate.quote, score, spans)

@@ -279,9 +279,14 @@ def _store_facts(
             error_message=None,
         )
     )
-    source = task.metadata.get("source")
+    source, authority = (task.metadata.get(name) for name in ("source", "authority"))
     credibility = Credibility(
-        source=source_prior(collection.source_priors, task.document_id, source if isinstance(source, str) else None),
+        source=source_prior(
+            collection.source_priors,
+            task.document_id,
+            source if isinstance(source, str) else None,
+            authority if isinstance(authority, str) else None,
+        ),
         freshness=freshness(_document_date(prepared), datetime.now(UTC).date(), settings.freshness_half_life_days),
         corroboration=document.credibility_corroboration,
         feedback=document.credibility_feedback,

@@ -21,6 +21,7 @@ from ingest.catalogue import schema
 
 _WEIGHTS = {"source": 0.4, "freshness": 0.2, "corroboration": 0.15, "feedback": 0.15, "extraction": 0.1}
 _UNKNOWN_SOURCE = 0.5
+_AUTHORITY_PRIORS = {"board": 0.8, "management": 0.7, "department": 0.6, "external": 0.6, "informal": 0.3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +41,20 @@ class Credibility:
         return sum(weight * value for weight, value in known) / sum(weight for weight, _ in known)
 
 
-def source_prior(priors: Mapping[str, float], document_id: str, source: str | None) -> float:
+def source_prior(
+    priors: Mapping[str, float], document_id: str, source: str | None, authority: str | None = None
+) -> float:
     """The prior of the longest pattern (shell wildcards) that matches the document's id or its `source` metadata.
 
-    0.5 where none does.
+    Where none does, that of its `authority` metadata (`board`, `management`, `department`, `external`, `informal`), and
+    0.5 without a known one. Neighbouring ranks are too near to decide a contradiction; an informal note is not.
     """
     matching = [
         pattern for pattern in priors if fnmatchcase(document_id, pattern) or (source and fnmatchcase(source, pattern))
     ]
-    return priors[max(matching, key=lambda pattern: (len(pattern), pattern))] if matching else _UNKNOWN_SOURCE
+    if matching:
+        return priors[max(matching, key=lambda pattern: (len(pattern), pattern))]
+    return _AUTHORITY_PRIORS.get((authority or "").casefold(), _UNKNOWN_SOURCE)
 
 
 def freshness(document_date: date | None, today: date, half_life_days: float) -> float | None:

@@ -21,14 +21,14 @@ from retrieve.candidates import Candidates
 from retrieve.filters import restriction_for
 from retrieve.fusion import FusedHit, embedder_fits, fuse_vector_and_lexical
 from retrieve.generation_index import Snapshot
+from retrieve.merging import merge_neighbours
 from retrieve.query import Access, Hit, Query, Ranking, Scores
-from retrieve.rerank import Reranker, joined_reading, reranks
+from retrieve.rerank import Reranker, reranks
 from retrieve.restriction import Restriction
 from retrieve.settings import RetrieveSettings
 from retrieve.snapshots import Indexes
 
 _HYDRATE_FACTOR = 3
-_MERGED_CHUNKS_MAX = 3
 
 
 class Searcher:
@@ -90,7 +90,7 @@ class Searcher:
         if reranked:
             with _timed(timings, "rerank"):
                 hits = self._rerank(query.text, hits, depth=max(self._settings.rerank_candidates, query.top_k))
-        hits = [replace(hit, rank=rank) for rank, hit in enumerate(_merge_neighbours(hits)[: query.top_k], start=1)]
+        hits = [replace(hit, rank=rank) for rank, hit in enumerate(merge_neighbours(hits)[: query.top_k], start=1)]
         return Ranking(
             tuple(hits),
             generation.generation,
@@ -228,34 +228,6 @@ def _hit(row: Row[Any], fused: FusedHit, credibility_weight: float) -> Hit:
             row.credibility_extraction,
         ),
     )
-
-
-def _merge_neighbours(hits: Sequence[Hit]) -> list[Hit]:
-    """Overlapping chunks of one version become one hit at the best one's place, of up to three chunks."""
-    merged: list[tuple[Hit, int]] = []
-    for hit in hits:
-        joined, chunks, place = hit, 1, len(merged)
-        for index in reversed(range(len(merged))):
-            other, size = merged[index]
-            if chunks + size <= _MERGED_CHUNKS_MAX and _overlap(joined, other):
-                joined, chunks, place = _joined(other, joined), chunks + size, index
-                del merged[index]
-        merged.insert(place, (joined, chunks))
-    return [hit for hit, _ in merged]
-
-
-def _overlap(one: Hit, other: Hit) -> bool:
-    return one.version_pk == other.version_pk and one.char_start < other.char_end and other.char_start < one.char_end
-
-
-def _joined(best: Hit, other: Hit) -> Hit:
-    first, second = sorted((best, other), key=lambda hit: (hit.char_start, hit.char_end))
-    if second.char_end <= first.char_end:
-        text, end = first.text, first.char_end
-    else:
-        text, end = first.text + second.text[first.char_end - second.char_start :], second.char_end
-    reading = joined_reading(first.reading, second.reading, offset=second.char_start - first.char_start)
-    return replace(best, char_start=first.char_start, char_end=end, text=text, page=first.page, reading=reading)
 
 
 @contextmanager

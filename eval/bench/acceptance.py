@@ -26,12 +26,12 @@ from rich.progress import track
 from eval.measures import is_correct_answer
 from ingest.models import SentenceTransformerEncoder
 
-_PROGRESS = Console(stderr=True)
+PROGRESS = Console(stderr=True)
 _JOB_WAIT_S = 1800.0
 _ENDED = {"succeeded", "partial", "failed", "cancelled"}
 
 
-class _Service:
+class Service:
     """The few calls of the HTTP contract that are measured."""
 
     def __init__(self, url: str) -> None:
@@ -56,6 +56,12 @@ class _Service:
             time.sleep(0.2)
         raise TimeoutError(f"job {job_id} has not ended after {_JOB_WAIT_S:g} s")
 
+    def cancel(self, job_id: str) -> None:
+        self._http.post(f"/v1/jobs/{job_id}/cancel")
+
+    def chunks(self, name: str) -> int:
+        return int(self._http.get(f"/v1/collections/{name}").json()["chunks"])
+
     def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         reply = self._http.post(path, json=body)
         reply.raise_for_status()
@@ -74,7 +80,7 @@ class _Service:
         return reply.content.decode("utf-8")
 
 
-def measure_retrieval(service: _Service, folder: Path, *, questions: int, seed: int) -> dict[str, Any]:
+def measure_retrieval(service: Service, folder: Path, *, questions: int, seed: int) -> dict[str, Any]:
     """Uploads the corpus as one file, then the share of questions whose gold document is among the first ten hits."""
     name = folder.name
     service.new_collection(name)
@@ -84,7 +90,7 @@ def measure_retrieval(service: _Service, folder: Path, *, questions: int, seed: 
     seconds = time.monotonic() - begun
     asked = _sample([q for q in _lines(folder / "questions.jsonl.gz") if q["answerable"]], questions, seed)
     found, ranks, times = 0, [], []
-    for question in track(asked, f"search {name}", console=_PROGRESS):
+    for question in track(asked, f"search {name}", console=PROGRESS):
         begun = time.perf_counter()
         reply = service.post(f"/v1/collections/{name}/search", {"query": question["question"], "top_k": 10})
         times.append((time.perf_counter() - begun) * 1000)
@@ -102,13 +108,13 @@ def measure_retrieval(service: _Service, folder: Path, *, questions: int, seed: 
     }
 
 
-def measure_answers(service: _Service, folder: Path, *, questions: int, seed: int) -> dict[str, Any]:
+def measure_answers(service: Service, folder: Path, *, questions: int, seed: int) -> dict[str, Any]:
     """Asks answerable and unanswerable questions; checks every quote against the text of its version."""
     name = folder.name
     asked = _sample(list(_lines(folder / "questions.jsonl.gz")), questions, seed)
     encoder = SentenceTransformerEncoder("all-MiniLM-L6-v2")
     lengths, citations, mismatches, outcomes, times = [], 0, 0, Counter[str](), []
-    for question in track(asked, f"ask {name}", console=_PROGRESS):
+    for question in track(asked, f"ask {name}", console=PROGRESS):
         begun = time.perf_counter()
         reply = service.post(f"/v1/collections/{name}/ask", {"question": question["question"]})
         times.append((time.perf_counter() - begun) * 1000)
@@ -133,7 +139,7 @@ def measure_answers(service: _Service, folder: Path, *, questions: int, seed: in
     }
 
 
-def measure_files(service: _Service, folder: Path) -> dict[str, Any]:
+def measure_files(service: Service, folder: Path) -> dict[str, Any]:
     """Uploads every real file by itself, with its password where one is known, and compares with the manifest."""
     name = "real-files"
     service.new_collection(name)
@@ -150,7 +156,7 @@ def measure_files(service: _Service, folder: Path) -> dict[str, Any]:
     return {"files": len(results), "outcomes": dict(sorted(summary.items())), "not_as_expected": wrong}
 
 
-def _ingest_file(service: _Service, name: str, path: Path, **fields: str) -> str:
+def _ingest_file(service: Service, name: str, path: Path, **fields: str) -> str:
     """`text`, or the error code."""
     submitted = service.upload(name, path, **fields)
     if submitted["status_code"] != 202:
@@ -198,7 +204,7 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    service, data = _Service(arguments.url), arguments.data
+    service, data = Service(arguments.url), arguments.data
     sample: dict[str, Any] = {"questions": arguments.questions, "seed": arguments.seed}
     report = {
         "squad2_dev_a": measure_retrieval(service, data / "squad2_dev_a", **sample),

@@ -15,9 +15,15 @@ TEXT = "The pier is old. " + ", ".join(f"item {n} costs {n} pounds" for n in ran
 def test_a_short_sentence_is_quoted_whole() -> None:
     """And two, where the answer crosses their border."""
     sentences = sentence_spans(TEXT)
-    assert sentences_around(Span(4, 8), sentences) == sentences[0]
-    assert sentences_around(Span(12, 20), sentences) == Span(0, sentences[1].end)
+    assert sentences_around(TEXT, Span(4, 8), sentences) == sentences[0]
+    assert sentences_around(TEXT, Span(12, 20), sentences) == Span(0, sentences[1].end)
     assert cut_around(TEXT, sentences[0], Span(4, 8)) == sentences[0]
+
+
+def test_a_heading_is_not_part_of_the_sentence_below_it() -> None:
+    """An answer that reaches over both belongs to the paragraph that holds most of it."""
+    text = "## Rail and air\n\nFirst class rail may be booked."
+    assert sentences_around(text, Span(3, 40), sentence_spans(text)) == Span(17, len(text))
 
 
 def test_a_long_sentence_is_cut_at_commas_around_the_answer() -> None:
@@ -34,7 +40,7 @@ def test_a_long_sentence_is_cut_at_commas_around_the_answer() -> None:
 def test_a_cut_keeps_the_answer_and_stays_in_the_quote(start: int, length: int, words_max: int) -> None:
     """Whatever is asked for."""
     keep = Span(start, min(start + length, len(TEXT)))
-    quote = sentences_around(keep, sentence_spans(TEXT))
+    quote = sentences_around(TEXT, keep, sentence_spans(TEXT))
     if not (quote.start <= keep.start and keep.end <= quote.end):
         return
     cut = cut_around(TEXT, quote, keep, words_max=words_max)

@@ -109,3 +109,14 @@ def test_feedback_survives_a_new_version(service: Service) -> None:
 def test_feedback_on_a_document_that_is_gone_is_ignored(service: Service) -> None:
     """It may have been purged between the answer and its judgement."""
     service.catalogue.write(lambda connection: observe(connection, 4711, correct=True))
+
+
+@pytest.mark.parametrize(
+    ("priors", "authority", "prior"),
+    [({}, "board", 0.8), ({}, "Informal", 0.3), ({}, "someone", 0.5), ({}, None, 0.5), ({"mail/*": 0.1}, "board", 0.1)],
+)
+def test_authority_is_a_prior_where_no_pattern_matches(
+    priors: dict[str, float], authority: str | None, prior: float
+) -> None:
+    """Patterns that the collection names come first."""
+    assert source_prior(priors, "mail/a.eml", None, authority) == prior

@@ -15,7 +15,7 @@ from ingest.credibility import Credibility
 from ingest.errors import DeadlineExceeded, InvalidInput, Unavailable
 from ingest.models import CrossEncoderScorer, FloatArray, ModelRuntime, Pair
 from retrieve import Access, CrossEncoderReranker, Hit, Query, Ranking, Reranker, Scores, Searcher
-from retrieve.search import _merge_neighbours
+from retrieve.merging import merge_neighbours
 from tests.fakes import HashingEncoder
 from tests.ingest.support import delete, ingest, search
 
@@ -119,7 +119,7 @@ def test_overlapping_hits_of_one_version_are_merged(
 ) -> None:
     """At the best one's place, up to three chunks; the text is that of the version; touching is not overlapping."""
     hits = [hit(start, end, score=1 - place / 10, page=start) for place, (start, end) in enumerate(spans)]
-    found = _merge_neighbours(hits)
+    found = merge_neighbours(hits)
     assert [(one.char_start, one.char_end) for one in found] == merged
     assert [one.text for one in found] == [TEXT[start:end] for start, end in merged]
     assert [one.page for one in found] == [start for start, _ in merged]
@@ -128,7 +128,7 @@ def test_overlapping_hits_of_one_version_are_merged(
 
 def test_hits_of_different_versions_are_not_merged() -> None:
     """The same offsets in another text mean nothing."""
-    assert len(_merge_neighbours([hit(0, 5), hit(0, 5, version_pk=2)])) == 2
+    assert len(merge_neighbours([hit(0, 5), hit(0, 5, version_pk=2)])) == 2
 
 
 def test_a_merged_hit_is_a_slice_of_its_version(service: Service) -> None:

@@ -1,0 +1,80 @@
+"""Passages that contradict each other: found, settled by authority or date, or left open."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from generate.assessment import Assessment, Quote, ScoredSentence
+from generate.conflicts import ConflictFinder, Findings
+from ingest.credibility import Credibility
+from tests.generate.test_assessment import hit
+
+
+def statement(
+    text: str, score: float, document: int, *, date: str | None = None, authority: float = 0.5, title: str = "t"
+) -> ScoredSentence:
+    passage = replace(
+        hit(text, rank=document, version_pk=document), document_pk=document, document_id=f"d{document}",
+        chunk_id=str(document), document_date=date, credibility=Credibility(source=authority), title=title,
+    )  # fmt: skip
+    return ScoredSentence(Quote(passage, 0, len(text)), score)
+
+
+def find(question: str, *sentences: ScoredSentence) -> Findings:
+    return ConflictFinder().find(question, Assessment(tuple(sentences), 0.9, {}))
+
+
+OLD = statement("Standby pay is £80 per night.", 0.9, 1, date="2023-01-01")
+NEW = statement("Standby pay is £95 per night.", 0.6, 2, date="2025-01-01")
+
+
+def test_the_later_date_wins_and_comes_first() -> None:
+    """The loser is taken out and shown; a sentence in between does not become the answer."""
+    between = statement("Pay is a matter of talks.", 0.7, 3)
+    found = find("How much is standby pay per night?", OLD, between, NEW)
+    assert [one.quote.text for one in found.assessment.sentences] == [NEW.quote.text, between.quote.text]
+    assert [(one.document_id, one.outranked_by) for one in found.conflicts] == [("d1", "date")]
+    assert (found.settled, found.rivals) == (True, (OLD.quote,))
+
+
+def test_authority_outranks_the_date() -> None:
+    """By 0.15 or more."""
+    signed = statement("Standby pay is £80 per night.", 0.9, 1, date="2023-01-01", authority=0.7)
+    mail = statement("Standby pay is £95 per night.", 0.6, 2, date="2025-01-01", authority=0.3)
+    found = find("How much is standby pay per night?", mail, signed)
+    assert found.assessment.sentences[0] is signed
+    assert found.conflicts[0].outranked_by == "authority"
+
+
+def test_without_date_and_rank_both_sides_are_shown() -> None:
+    """Nothing settles it; the other side is the rival."""
+    one, other = (replace(s, quote=replace(s.quote, hit=replace(s.quote.hit, document_date=None))) for s in (OLD, NEW))
+    found = find("How much is standby pay per night?", one, other)
+    assert not found.settled
+    assert {conflict.document_id for conflict in found.conflicts} == {"d1", "d2"}
+    assert found.rivals == (other.quote,)
+
+
+@pytest.mark.parametrize(
+    ("question", "one", "other"),
+    [
+        ("When is the tower commissioned?", "The tower opens on 9 January 2026.", "The arm opens on 2 March 2026."),
+        ("How many sail?", "In 2023 we carried 612 passengers.", "In 2024 we carried 640 passengers."),
+        ("How fast is MV Petrel?", "The ship MV Petrel makes 12 knots.", "The ship MV Fulmar makes 14 knots."),
+        ("Who is master?", "Ada is master of the 2 ships.", "Bea is master of the 3 ships."),
+    ],
+)
+def test_other_subjects_years_names_and_questions_are_no_conflicts(question: str, one: str, other: str) -> None:
+    """Different figures alone do not contradict each other."""
+    assert find(question, statement(one, 0.9, 1), statement(other, 0.4, 2)).conflicts == ()
+
+
+def test_two_answers_to_one_question_contradict_each_other_in_other_words() -> None:
+    """Both are taken for answers, in different works that speak of what is asked; not in parts of one work."""
+    memo = statement("The winter timetable begins on 26 October 2025.", 0.9, 1, title="Memo")
+    mail = statement("Of the winter timetable: it starts on Monday 3 November 2025.", 0.7, 2, title="Mail")
+    assert len(find("When does the winter timetable start?", memo, mail).conflicts) == 2
+    chapter = statement("Folk dances start on 3 November 2025 as ever, winter or not.", 0.7, 2, title="Memo")
+    assert find("When does the winter timetable start?", memo, chapter).conflicts == ()

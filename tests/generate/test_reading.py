@@ -1,0 +1,115 @@
+"""The reader's assessment: candidates around spans, their features, the fall-back for other scripts, no second read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+
+import pytest
+
+from generate.assessment import Assessment, Quote
+from generate.logistic import LogisticModel
+from generate.reading import CONFIDENCE_FEATURES, SENTENCE_FEATURES, ReadingAssessor, ReadingWeights
+from ingest.generations import GenerationSpec
+from ingest.models import ModelRuntime, Reading, SpanScore
+from retrieve import Hit
+from tests.fakes import OverlapReader
+from tests.generate.test_assessment import hit
+
+SPEC = GenerationSpec("hashing", "1", 64, 60, 12, "a", "k")
+TEXT = "The pier is old. MV Fulmar stops at 34 knots. The master decides at 05:00, or earlier."
+WEIGHTS = ReadingWeights(
+    LogisticModel(tuple(float(name in ("span", "relevance")) for name in SENTENCE_FEATURES), 0.0),
+    LogisticModel(tuple(float(name in ("span", "margin")) for name in CONFIDENCE_FEATURES), 0.0),
+)
+
+
+class Elsewhere:
+    """Stands for the assessor of other scripts."""
+
+    def assess(
+        self, question: str, hits: Sequence[Hit], spec: GenerationSpec, *, without: Collection[Quote] = ()
+    ) -> Assessment:
+        return Assessment((), 0.123, {})
+
+
+@pytest.fixture
+def runtime() -> Iterator[ModelRuntime]:
+    opened = ModelRuntime()
+    yield opened
+    opened.close()
+
+
+def assessor(runtime: ModelRuntime, reader: OverlapReader | None = None) -> ReadingAssessor:
+    return ReadingAssessor(runtime, reader or OverlapReader(), WEIGHTS, otherwise=Elsewhere(), timeout_s=5)
+
+
+def marked(passage: Hit, *answers: tuple[str, float], relevance: float = 0.0, no_answer: float = -1.0) -> Hit:
+    spans = [SpanScore(passage.text.index(a), passage.text.index(a) + len(a), score) for a, score in answers]
+    return replace(passage, reading=Reading(relevance, no_answer, tuple(spans)))
+
+
+def test_the_sentence_around_the_best_span_comes_first_with_the_span_marked(runtime: ModelRuntime) -> None:
+    """Offsets of the quote are those of the document; the span's those of the quote."""
+    passage = marked(hit(TEXT, start=100), ("34 knots", 3.0), ("old", -2.0))
+    best, *others = assessor(runtime).assess("When does MV Fulmar stop?", [passage], SPEC).sentences
+    assert best.quote.text == "MV Fulmar stops at 34 knots."
+    assert (best.quote.start, best.quote.end) == (117, 145)
+    assert [best.quote.text[span.start : span.end] for span in best.spans] == ["34 knots"]
+    assert {other.quote.text for other in others} == {
+        "The pier is old.",
+        "The master decides at 05:00, or earlier.",
+    }
+
+
+def test_a_span_across_sentences_is_quoted_with_both(runtime: ModelRuntime) -> None:
+    """Whole sentences."""
+    passage = marked(hit(TEXT), ("34 knots. The master", 3.0))
+    best = assessor(runtime).assess("Who stops?", [passage], SPEC).sentences[0]
+    assert best.quote.text == "MV Fulmar stops at 34 knots. The master decides at 05:00, or earlier."
+
+
+def test_a_passage_that_was_read_is_not_read_again(runtime: ModelRuntime) -> None:
+    """The reader sees only the other one."""
+
+    class Counting(OverlapReader):
+        def __init__(self) -> None:
+            super().__init__()
+            self.passages: list[str] = []
+
+        def read(self, pairs: Sequence[tuple[str, str]]) -> Sequence[Reading]:
+            self.passages += [passage for _, passage in pairs]
+            return super().read(pairs)
+
+    reader = Counting()
+    hits = [marked(hit(TEXT), ("34 knots", 3.0)), hit("Fulmar is a bird of the sea.", rank=2, version_pk=2)]
+    assessor(runtime, reader).assess("What is a Fulmar?", hits, SPEC)
+    assert reader.passages == ["Fulmar is a bird of the sea."]
+
+
+def test_overlapping_passages_offer_a_sentence_once_with_its_better_reading(runtime: ModelRuntime) -> None:
+    """The same place of the same version."""
+    hits = [
+        marked(hit(TEXT, start=10), ("34 knots", 1.0)),
+        marked(hit(TEXT, rank=2, start=10), ("34 knots", 4.0)),
+    ]
+    found = assessor(runtime).assess("When does it stop?", hits, SPEC)
+    assert len([one for one in found.sentences if "34 knots" in one.quote.text]) == 1
+    assert found.features["span"] == 1.0
+
+
+def test_agreement_of_other_documents_and_the_lead_count(runtime: ModelRuntime) -> None:
+    """Another document with the same answer is no rival."""
+    same = replace(hit("MV Fulmar is stopped at 34 knots.", rank=2, version_pk=2), document_pk=2)
+    other = replace(hit("MV Fulmar is stopped at 38 knots.", rank=3, version_pk=3), document_pk=3)
+    hits = [marked(hit(TEXT), ("34 knots", 3.0)), marked(same, ("34 knots", 2.0)), marked(other, ("38 knots", -4.0))]
+    features = assessor(runtime).assess("When does MV Fulmar stop?", hits, SPEC).features
+    assert features["agreement"] == 0.5
+    assert features["margin"] > 0.4
+
+
+def test_other_scripts_and_no_passages(runtime: ModelRuntime) -> None:
+    """Chinese goes elsewhere where the model reads English only; nothing to read is no confidence."""
+    english = assessor(runtime, OverlapReader(languages=("en",)))
+    assert english.assess("风速多少？", [hit(TEXT)], SPEC).confidence == 0.123
+    assert english.assess("What wind?", [], SPEC) == Assessment((), 0.0, {})
