@@ -416,6 +416,7 @@ class HitResponse(BaseModel):
     text: str
     score: float
     scores: ScoresResponse
+    duplicates: list[str] = Field(description="Documents with the same passage, left out as near duplicates.")
 
     @classmethod
     def of(cls, hit: Hit) -> HitResponse:

@@ -25,7 +25,7 @@ def pipeline_fingerprint(
     """
     parts = {
         "generation": spec.fingerprint,
-        "fusion": [retrieve.fusion, retrieve.candidates, retrieve.credibility_weight],
+        "fusion": [retrieve.fusion, retrieve.candidates, retrieve.credibility_weight, retrieve.collapse_duplicates],
         "reranker": [reranker, retrieve.rerank_candidates],
         "generator": [generator.name, generator.model, generator.prompt, *_sampling(generate)],
         "policy": [generate.answer_threshold, generate.ask_top_k],

@@ -24,6 +24,7 @@ from ingest.errors import CitewellError, ExtractionFailed
 from ingest.generations import check_live
 from ingest.index_log import append_change
 from ingest.models import FloatArray
+from ingest.near_duplicates import Signature, link
 from ingest.parsing.document import ParsedDocument
 from ingest.reindexing import CommitLocks
 from ingest.settings import IngestSettings
@@ -50,7 +51,7 @@ class Prepared:
     """A parsed and chunked document, or why it could not be; `generation_pk` is the generation it was chunked for.
 
     `facts` are kept with a file's version for those who send the same bytes (`ingest.reuse`); `vectors`, of shape
-    (chunks, dimensions), are there where such a version had them already.
+    (chunks, dimensions), are there where such a version had them already; `signature` finds near duplicates.
     """
 
     task: Task
@@ -61,6 +62,7 @@ class Prepared:
     generation_pk: int = 0
     facts: Mapping[str, Any] = field(default_factory=dict)
     vectors: FloatArray | None = None
+    signature: Signature | None = None
     error: CitewellError | None = None
 
 
@@ -206,6 +208,8 @@ def _commit_version(
     store_chunks(connection, prepared.task.version_pk, generation_pk, text, prepared.chunks, vectors)
     retired = _make_live(connection, document, prepared.task.version_pk)
     _store_facts(connection, collection, document, prepared, settings)
+    assert prepared.signature is not None
+    link(connection, collection.pk, document.pk, prepared.task.version_pk, prepared.signature)
     return append_change(connection, collection.pk, add=prepared.task.version_pk, retire=retired)
 
 

@@ -19,6 +19,7 @@ from ingest.documents import check_collection, new_id
 from ingest.errors import NotFound
 from ingest.index_log import IndexProgress, append_change, latest_seq
 from ingest.jobs import TERMINAL_STATES, Job, JobContext, end_job
+from ingest.near_duplicates import leave
 from ingest.originals import needed, remove_spent_corpora
 
 _INDEX_POLL_S = 1.0
@@ -231,6 +232,7 @@ def tombstone(
     """Tombstone the documents with what was attached to them, and queue their purge."""
     moment, receipt_id = now(), new_id("rcpt")
     total = 0
+    gone: list[int] = []
     while keys:  # the documents, then what was attached to them, then what was attached to that
         total += len(keys)
         for start in range(0, len(keys), _KEYS_PER_QUERY):
@@ -240,7 +242,10 @@ def tombstone(
                 .where(schema.documents.c.pk.in_(page))
                 .values(tombstoned_at=moment, receipt_id=receipt_id, status="deleted", updated_at=moment)
             )
+        gone += keys
         keys = _attached(connection, collection.pk, keys)
+    if not drop_collection:
+        leave(connection, gone)
     connection.execute(
         insert(schema.receipts).values(
             receipt_id=receipt_id,

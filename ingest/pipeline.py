@@ -38,6 +38,7 @@ from ingest.jobs import Job, JobContext, settle_job_counts
 from ingest.language import detect_language
 from ingest.lookahead import Lookahead
 from ingest.models import Encoder, FloatArray, ModelRuntime, Priority
+from ingest.near_duplicates import signature_of
 from ingest.parsing.document import ParsedDocument, SourceFile
 from ingest.reindexing import CommitLocks
 from ingest.reuse import find_twin, reusable_facts
@@ -132,7 +133,9 @@ class IngestHandler:
     def _prepare(self, task: Task, collection: Collection, passed: _StageCounts) -> Prepared:
         try:
             password = self._passwords.take(task.version_pk)
-            return self._copied(task, collection, passed) or self._made(task, password, collection, passed)
+            prepared = self._copied(task, collection, passed) or self._made(task, password, collection, passed)
+            assert prepared.parsed is not None
+            return replace(prepared, signature=signature_of(prepared.parsed.text))
         except ExtractionFailed as failure:
             return Prepared(task, error=failure)
         except CitewellError:

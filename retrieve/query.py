@@ -57,6 +57,8 @@ class Hit:
     """A passage found: one chunk, or neighbouring chunks of one document merged; `rank` counts from 1.
 
     `text` equals `text[char_start:char_end]` of the named version. `chunk_id` names the best of the merged chunks.
+    `original_pk` is the key of the document that this one nearly repeats, else its own; `duplicates` are the ids of
+    near duplicates with the same passage, which were left out.
     `reading` is what the reading model said of it for the query, with spans in code points of `text`; None if unread.
     """
 
@@ -78,6 +80,8 @@ class Hit:
     document_date: str | None
     credibility: Credibility
     reading: Reading | None = None
+    original_pk: int = 0
+    duplicates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from ingest.generations import Generation, GenerationSpec
 from ingest.models import Encoder, ModelRuntime, Priority
 from retrieve.analysis import analyse_query
 from retrieve.candidates import Candidates
+from retrieve.collapse import collapse_duplicates
 from retrieve.filters import restriction_for
 from retrieve.fusion import FusedHit, embedder_fits, fuse_vector_and_lexical
 from retrieve.generation_index import Snapshot
@@ -86,6 +87,9 @@ class Searcher:
             )
         with _timed(timings, "hydrate"), self._catalogue.read() as connection:
             hits = self._hydrate(connection, fused)
+        if self._settings.collapse_duplicates:
+            with _timed(timings, "collapse"):
+                hits = collapse_duplicates(hits)
         reranked = query.rerank and reranks(self._reranker, query.text)
         if reranked:
             with _timed(timings, "rerank"):
@@ -183,6 +187,7 @@ def _chunk_query(chunk_pks: Sequence[int]) -> Any:
             versions.c.language,
             versions.c.document_date,
             documents.c.document_id,
+            documents.c.duplicate_of_pk,
             documents.c.credibility,
             documents.c.credibility_source,
             documents.c.credibility_freshness,
@@ -227,6 +232,7 @@ def _hit(row: Row[Any], fused: FusedHit, credibility_weight: float) -> Hit:
             row.credibility_feedback,
             row.credibility_extraction,
         ),
+        original_pk=row.duplicate_of_pk or row.document_pk,
     )
 
 

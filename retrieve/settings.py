@@ -41,6 +41,10 @@ class RetrieveSettings(BaseModel):
         le=1,
         description="How much credibility moves a score: credibility 0 and 1 are this far apart.",
     )
+    collapse_duplicates: bool = Field(
+        True,
+        description="Leave out a passage of a near duplicate that says nothing beyond a better one; it is named there.",
+    )
     search_timeout_s: float = Field(
         30.0, gt=0, description="Longest wait for a model during a search.", json_schema_extra={"unit": "s"}
     )

@@ -154,6 +154,7 @@ class Hit(TypedDict):
     text: str
     score: float
     scores: Scores
+    duplicates: list[str]
 
 
 class SearchResult(TypedDict):

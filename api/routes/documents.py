@@ -188,7 +188,7 @@ def delete_document(name: str, document_id: str, caller: Writer, service: Servic
 
 
 def _visible_document(service: Service, collection: Collection, document_id: str, caller: Caller) -> DocumentRecord:
-    record = service.documents.get(collection, document_id)
+    record = service.documents.get(collection, document_id, tags=caller.tags)
     caller.check_visible(record)
     return record
 

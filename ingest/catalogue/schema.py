@@ -93,6 +93,7 @@ documents = Table(
     Column("credibility_corroboration", Float),
     Column("credibility_feedback", Float),
     Column("credibility_extraction", Float),
+    Column("duplicate_of_pk", Key),
     Column("feedback_correct", Integer, nullable=False, server_default="0"),
     Column("feedback_incorrect", Integer, nullable=False, server_default="0"),
     Column("created_at", Time, nullable=False),
@@ -123,6 +124,13 @@ Index("ix_documents_parent", documents.c.collection_pk, documents.c.parent_docum
 Index("ix_documents_collection_pk", documents.c.collection_pk)
 Index("ix_documents_origin", documents.c.collection_pk, documents.c.origin)
 Index("ix_documents_status", documents.c.collection_pk, documents.c.status)
+
+Index(
+    "ix_documents_duplicates",
+    documents.c.duplicate_of_pk,
+    sqlite_where=text("duplicate_of_pk IS NOT NULL"),
+    postgresql_where=text("duplicate_of_pk IS NOT NULL"),
+)
 
 document_access = Table(
     "document_access",
@@ -165,6 +173,23 @@ version_texts = Table(
     metadata,
     Column("version_pk", Key, ForeignKey("versions.pk", ondelete="CASCADE"), primary_key=True),
     Column("text", Text, nullable=False),
+)
+
+signatures = Table(
+    "signatures",
+    metadata,
+    Column("version_pk", Key, ForeignKey("versions.pk", ondelete="CASCADE"), primary_key=True),
+    Column("document_pk", Key, ForeignKey("documents.pk", ondelete="CASCADE"), nullable=False, index=True),
+    Column("minima", LargeBinary, nullable=False),
+)
+
+signature_bands = Table(
+    "signature_bands",
+    metadata,
+    Column("collection_pk", Key, primary_key=True),
+    Column("band", BigInteger, primary_key=True),
+    Column("version_pk", Key, ForeignKey("signatures.version_pk", ondelete="CASCADE"), primary_key=True, index=True),
+    sqlite_with_rowid=False,
 )
 
 chunks = Table(

@@ -58,10 +58,13 @@ class Documents:
         with self._catalogue.read() as connection:
             return compare(connection, collection, origin, hashes, tags=tags)
 
-    def get(self, collection: Collection, document_id: str) -> DocumentRecord:
-        """Raises `NotFound` (`document_not_found`)."""
+    def get(self, collection: Collection, document_id: str, *, tags: frozenset[str] | None = None) -> DocumentRecord:
+        """The document; of its near duplicates only what a holder of `tags` may see.
+
+        Raises `NotFound` (`document_not_found`).
+        """
         with self._catalogue.read() as connection:
-            return load_record(connection, collection, find(connection, collection, document_id))
+            return load_record(connection, collection, find(connection, collection, document_id), tags)
 
     def hidden(self, collection: Collection, document_ids: Sequence[str], tags: frozenset[str]) -> set[str]:
         """Those of `document_ids` that exist but that a holder of `tags` may not see; at most 1,000 ids a call."""
@@ -99,7 +102,7 @@ class Documents:
             query = query.where(table.c.status == status)
         with self._catalogue.read() as connection:
             rows = connection.execute(query.order_by(table.c.pk).limit(limit + 1)).all()
-            records = [load_record(connection, collection, row) for row in rows[:limit]]
+            records = [load_record(connection, collection, row, tags) for row in rows[:limit]]
         return records, records[-1].pk if len(rows) > limit else None
 
     def text(self, collection: Collection, document_id: str, version: int | None = None) -> VersionText:

@@ -54,7 +54,7 @@ class Submission:
 class DocumentRecord:
     """A document with the facts of its live version, or of its newest one while none is live.
 
-    `duplicate_of` names the oldest live document of the collection with the same bytes, if that is another one.
+    `duplicate_of` names the document that this one repeats, or nearly so.
     """
 
     pk: int

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, func, select
 from ingest.catalogue import schema
 from ingest.collections import Collection
 from ingest.credibility import Credibility
+from ingest.documents.checks import visible
 from ingest.documents.model import DocumentRecord, VersionText
 from ingest.documents.versions import find_or_none
 from ingest.errors import Gone, NotFound
@@ -53,7 +54,9 @@ def find_version(
     return row
 
 
-def load_record(connection: Connection, collection: Collection, row: Row[Any]) -> DocumentRecord:
+def load_record(
+    connection: Connection, collection: Collection, row: Row[Any], tags: frozenset[str] | None
+) -> DocumentRecord:
     versions, chunks = schema.versions, schema.chunks
     newest = select(versions).where(versions.c.document_pk == row.pk).order_by(versions.c.version.desc()).limit(1)
     if row.live_version_pk is not None:
@@ -62,7 +65,7 @@ def load_record(connection: Connection, collection: Collection, row: Row[Any]) -
     counted = select(func.count()).where(
         chunks.c.version_pk == version.pk, chunks.c.generation_pk == collection.live_generation.pk
     )
-    tags = select(schema.document_access.c.tag).where(schema.document_access.c.document_pk == row.pk)
+    own = select(schema.document_access.c.tag).where(schema.document_access.c.document_pk == row.pk)
     return DocumentRecord(
         pk=row.pk,
         document_id=row.document_id,
@@ -76,10 +79,10 @@ def load_record(connection: Connection, collection: Collection, row: Row[Any]) -
         pages=version.pages,
         chunks=connection.execute(counted).scalar_one(),
         language=version.language,
-        access=tuple(connection.execute(tags.order_by(schema.document_access.c.tag)).scalars()),
+        access=tuple(connection.execute(own.order_by(schema.document_access.c.tag)).scalars()),
         origin=row.origin,
         parent_document_id=row.parent_document_id,
-        duplicate_of=_duplicate_of(connection, row, version.sha256),
+        duplicate_of=_duplicate_of(connection, row, tags),
         credibility=Credibility(
             row.credibility_source,
             row.credibility_freshness,
@@ -96,20 +99,15 @@ def load_record(connection: Connection, collection: Collection, row: Row[Any]) -
     )
 
 
-def _duplicate_of(connection: Connection, document: Row[Any], sha256: str) -> str | None:
-    """The id of the oldest live document of the collection with these bytes, unless that is `document` itself."""
-    documents, versions = schema.documents, schema.versions
-    # by hash first: only a handful of versions share one, while a collection has many documents
-    alike = select(versions.c.document_pk).where(versions.c.sha256 == sha256, versions.c.state == "live")
-    keys = [key for key in connection.execute(alike).scalars() if key < document.pk]
-    if not keys:
+def _duplicate_of(connection: Connection, document: Row[Any], tags: frozenset[str] | None) -> str | None:
+    """The id of the document that this one nearly repeats, where a holder of `tags` may see it."""
+    if document.duplicate_of_pk is None:
         return None
-    query = select(documents.c.document_id).where(
-        documents.c.pk.in_(keys),
-        documents.c.collection_pk == document.collection_pk,
-        documents.c.tombstoned_at.is_(None),
+    table = schema.documents
+    query = select(table.c.document_id).where(
+        table.c.pk == document.duplicate_of_pk, table.c.tombstoned_at.is_(None), visible(tags)
     )
-    return connection.execute(query.order_by(documents.c.pk).limit(1)).scalar()
+    return connection.execute(query).scalar()
 
 
 def load_version_text(connection: Connection, version_pk: int) -> VersionText:

@@ -40,7 +40,12 @@ def test_partial_indexes_have_the_declared_conditions(tmp_path: Path) -> None:
         if index.dialect_options["sqlite"]["where"] is not None
     }
     assert found == declared
-    assert set(found) == {"uq_documents_live_id", "ix_documents_tombstoned", "ix_job_documents_corpus"}
+    assert set(found) == {
+        "uq_documents_live_id",
+        "ix_documents_tombstoned",
+        "ix_documents_duplicates",
+        "ix_job_documents_corpus",
+    }
 
 
 def test_a_catalogue_of_a_newer_citewell_is_refused(tmp_path: Path) -> None:
