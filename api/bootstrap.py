@@ -50,6 +50,7 @@ from ingest.pipeline import DocumentParser, IngestHandler
 from ingest.reindexing import CommitLocks, GenerationBuilder
 from retrieve import (
     ANALYSER,
+    CredibilityKeeper,
     CrossEncoderReranker,
     GateCheck,
     Generations,
@@ -112,6 +113,7 @@ class Service:
     jobs: Jobs
     runner: JobRunner
     history: HistoryKeeper
+    credibility: CredibilityKeeper
     runtime: ModelRuntime
     encoders: Encoders
     indexes: Indexes
@@ -248,6 +250,12 @@ def open_service(
             lease_s=settings.job_lease_s,
             owner=f"{socket.gethostname()}:{os.getpid()}",
         )
+        credibility = CredibilityKeeper(
+            catalogue,
+            indexes,
+            half_life_days=settings.freshness_half_life_days,
+            statements=settings.corroboration_statements,
+        )
         history = HistoryKeeper(catalogue, runner, retention_days=settings.history_retention_days)
         redaction = Redaction(settings.redact_patterns)
         answers = Answers(catalogue, redaction)
@@ -299,6 +307,7 @@ def open_service(
             jobs=jobs,
             runner=runner,
             history=history,
+            credibility=credibility,
             runtime=runtime,
             encoders=encoders,
             indexes=indexes,
@@ -316,6 +325,8 @@ def open_service(
         stack.callback(runner.close)
         history.start()
         stack.callback(history.close)
+        credibility.start()
+        stack.callback(credibility.close)
         yield service
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from ingest.catalogue import Catalogue, schema
 from ingest.clock import now
+from ingest.credibility import FACTS_DUE, mark
 from ingest.errors import Conflict, InvalidInput, NotFound
 from ingest.generations import Generation, GenerationSpec, create_generation, load_generation
 
@@ -163,6 +164,8 @@ def _put(
     }
     if changed:
         connection.execute(update(schema.collections).where(schema.collections.c.pk == exists).values(**changed))
+    if "source_priors" in changed:
+        mark(connection, schema.documents.c.collection_pk == exists, FACTS_DUE)
     return load_collection(connection, name), False
 
 

@@ -18,7 +18,7 @@ from ingest.chunking import Chunk
 from ingest.clock import now
 from ingest.collections import Collection
 from ingest.corpus import CORPUS_LINE_MEDIA_TYPE
-from ingest.credibility import Credibility, freshness, source_prior, store
+from ingest.credibility import NEW_TEXT_DUE, Credibility, freshness, mark_supported, source_prior, stated_date
 from ingest.documents import fail_version
 from ingest.errors import CitewellError, ExtractionFailed
 from ingest.generations import check_live
@@ -177,12 +177,7 @@ def document_deleted() -> ExtractionFailed:
 
 
 def _document_date(prepared: Prepared) -> date | None:
-    """The caller's `date` metadata where it is an ISO date, else the document's own."""
-    given = prepared.task.metadata.get("date")
-    try:
-        return date.fromisoformat(str(given)[:10])
-    except ValueError:
-        return prepared.parsed.document_date if prepared.parsed else None
+    return stated_date(prepared.task.metadata, prepared.parsed.document_date if prepared.parsed else None)
 
 
 def _is_superseded(connection: Connection, document: Row[Any], version_pk: int) -> bool:
@@ -272,6 +267,13 @@ def _store_facts(
     """Columns of the document that filters and ranking read."""
     parsed, task = prepared.parsed, prepared.task
     assert parsed is not None
+    credibility = Credibility(
+        source=source_prior(collection.source_priors, task.document_id, task.metadata),
+        freshness=freshness(_document_date(prepared), datetime.now(UTC).date(), settings.freshness_half_life_days),
+        corroboration=document.credibility_corroboration,
+        feedback=document.credibility_feedback,
+        extraction=parsed.quality,
+    )
     connection.execute(
         update(schema.documents)
         .where(schema.documents.c.pk == task.document_pk)
@@ -281,22 +283,15 @@ def _store_facts(
             media_type=task.media_type,
             error_code=None,
             error_message=None,
+            credibility=credibility.score,
+            credibility_source=credibility.source,
+            credibility_freshness=credibility.freshness,
+            credibility_extraction=credibility.extraction,
+            credibility_due=NEW_TEXT_DUE,
         )
     )
-    source, authority = (task.metadata.get(name) for name in ("source", "authority"))
-    credibility = Credibility(
-        source=source_prior(
-            collection.source_priors,
-            task.document_id,
-            source if isinstance(source, str) else None,
-            authority if isinstance(authority, str) else None,
-        ),
-        freshness=freshness(_document_date(prepared), datetime.now(UTC).date(), settings.freshness_half_life_days),
-        corroboration=document.credibility_corroboration,
-        feedback=document.credibility_feedback,
-        extraction=parsed.quality,
-    )
-    store(connection, task.document_pk, credibility)
+    if document.live_version_pk is not None:
+        mark_supported(connection, [document.pk])
 
 
 def settle_indexed(connection: Connection, job_pk: int, published: int) -> int:

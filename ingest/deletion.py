@@ -15,6 +15,7 @@ from ingest.blobs import BlobStore
 from ingest.catalogue import Catalogue, schema
 from ingest.clock import now
 from ingest.collections import Collection
+from ingest.credibility import mark_supported
 from ingest.documents import check_collection, new_id
 from ingest.errors import NotFound
 from ingest.index_log import IndexProgress, append_change, latest_seq
@@ -246,6 +247,7 @@ def tombstone(
         keys = _attached(connection, collection.pk, keys)
     if not drop_collection:
         leave(connection, gone)
+        mark_supported(connection, gone)
     connection.execute(
         insert(schema.receipts).values(
             receipt_id=receipt_id,

@@ -1,6 +1,7 @@
 """From a query to ranked evidence: indexes, snapshots, fusion, reranking. Knows nothing of answers."""
 
 from retrieve.analysis import ANALYSER
+from retrieve.credibility_keeper import CredibilityKeeper
 from retrieve.query import Access, Hit, Mode, Query, Ranking, Scores
 from retrieve.reindex import GateCheck, GateVerdict, Generations, ReindexHandler
 from retrieve.rerank import CrossEncoderReranker, ReadingReranker, Reranker, read_hits
@@ -12,6 +13,7 @@ from retrieve.snapshots import Indexes
 __all__ = [
     "ANALYSER",
     "Access",
+    "CredibilityKeeper",
     "CrossEncoderReranker",
     "GateCheck",
     "GateVerdict",

@@ -41,6 +41,12 @@ class RetrieveSettings(BaseModel):
         le=1,
         description="How much credibility moves a score: credibility 0 and 1 are this far apart.",
     )
+    corroboration_statements: int = Field(
+        3,
+        ge=0,
+        le=20,
+        description="Key statements of a document that are looked up in other documents; 0 leaves corroboration out.",
+    )
     collapse_duplicates: bool = Field(
         True,
         description="Leave out a passage of a near duplicate that says nothing beyond a better one; it is named there.",

@@ -93,6 +93,7 @@ documents = Table(
     Column("credibility_corroboration", Float),
     Column("credibility_feedback", Float),
     Column("credibility_extraction", Float),
+    Column("credibility_due", Integer, nullable=False, server_default="0"),
     Column("duplicate_of_pk", Key),
     Column("feedback_correct", Integer, nullable=False, server_default="0"),
     Column("feedback_incorrect", Integer, nullable=False, server_default="0"),
@@ -130,6 +131,20 @@ Index(
     documents.c.duplicate_of_pk,
     sqlite_where=text("duplicate_of_pk IS NOT NULL"),
     postgresql_where=text("duplicate_of_pk IS NOT NULL"),
+)
+
+Index(
+    "ix_documents_credibility_due",
+    documents.c.credibility_due,
+    sqlite_where=text("credibility_due > 0"),
+    postgresql_where=text("credibility_due > 0"),
+)
+
+corroborations = Table(
+    "corroborations",
+    metadata,
+    Column("document_pk", Key, ForeignKey("documents.pk", ondelete="CASCADE"), primary_key=True),
+    Column("supporter_pk", Key, ForeignKey("documents.pk", ondelete="CASCADE"), primary_key=True, index=True),
 )
 
 document_access = Table(

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from ingest.catalogue import schema
 from ingest.clock import now
 from ingest.collections import Collection
-from ingest.credibility import Credibility
+from ingest.credibility import FACTS_DUE, Credibility, mark
 from ingest.documents.checks import check_access
 from ingest.documents.model import Upload
 from ingest.errors import CitewellError
@@ -147,6 +147,7 @@ def _apply_attributes(connection: Connection, collection: Collection, document: 
         if upload.metadata:
             change = update(table).where(table.c.pk.in_(keys))
             connection.execute(change.values(metadata=dict(upload.metadata), updated_at=now()))
+            mark(connection, table.c.pk.in_(keys), FACTS_DUE)
         if access is not None:
             tags = schema.document_access
             connection.execute(delete(tags).where(tags.c.document_pk.in_(keys)))

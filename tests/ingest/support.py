@@ -26,6 +26,7 @@ class TextParser:
     def __init__(self) -> None:
         self.parsed: list[str] = []
         self.before: Callable[[SourceFile], None] = lambda source: None
+        self.quality: dict[str, float] = {}
 
     def parse(self, source: SourceFile) -> ParsedDocument:
         self.before(source)
@@ -35,7 +36,7 @@ class TextParser:
         text = source.path.read_text()
         if text.startswith("BROKEN"):
             raise ExtractionFailed(f"{source.filename} is broken")
-        return ParsedDocument(text, None, parser="text")
+        return ParsedDocument(text, None, parser="text", quality=self.quality.get(source.filename, 1.0))
 
 
 def upload(service: Service, document_id: str, data: bytes, **fields: Any) -> Upload:

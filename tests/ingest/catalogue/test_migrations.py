@@ -44,6 +44,7 @@ def test_partial_indexes_have_the_declared_conditions(tmp_path: Path) -> None:
         "uq_documents_live_id",
         "ix_documents_tombstoned",
         "ix_documents_duplicates",
+        "ix_documents_credibility_due",
         "ix_job_documents_corpus",
     }
 
