@@ -2,6 +2,7 @@
 
 from ingest.models.cross_encoder import CrossEncoderScorer, Pair, PairScorer
 from ingest.models.encoder import Encoder, FloatArray, PreparedText, SentenceTransformerEncoder, TextKind
+from ingest.models.joint_reader import JointReader
 from ingest.models.reading import PassageReader, Reading, SpanScore
 from ingest.models.runtime import ModelRuntime, Priority
 
@@ -9,6 +10,7 @@ __all__ = [
     "CrossEncoderScorer",
     "Encoder",
     "FloatArray",
+    "JointReader",
     "ModelRuntime",
     "Pair",
     "PairScorer",

@@ -94,7 +94,7 @@ class SentenceTransformerEncoder:
         self.dimensions = int(model.get_embedding_dimension() or 0)
         self._model = model
         self._torch = torch
-        self._bfloat16 = dtype == "bfloat16" or (dtype == "auto" and _computes_bfloat16(model.device.type))
+        self._bfloat16 = dtype == "bfloat16" or (dtype == "auto" and computes_bfloat16(model.device.type))
         tokenizer = getattr(model.tokenizer, "backend_tokenizer", model.tokenizer)
         self._tokenizer = tokenizer.__class__.from_str(tokenizer.to_str())
         # the packaged tokeniser truncates at 128 tokens, which would make every text look short
@@ -128,6 +128,12 @@ class SentenceTransformerEncoder:
     def token_spans(self, texts: Sequence[str]) -> list[list[Span]]:
         encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
         return [[Span(start, end) for start, end in encoding.offsets] for encoding in encodings]
+
+    @property
+    def word_embeddings(self) -> Any:
+        """The table of word embeddings (a torch module), for models on the same base to share; None if it has none."""
+        transformer = getattr(self._model, "transformers_model", None)
+        return transformer.get_input_embeddings() if transformer is not None else None
 
     def _tokenised(self, texts: list[str], kind: TextKind) -> list[PreparedText]:
         """The texts with the model's prompt, tokenised, without padding; whole where the model's input is no tokens."""
@@ -171,7 +177,8 @@ def _is_like(value: object, mask: Any) -> bool:
     return bool(getattr(value, "shape", None) == mask.shape)
 
 
-def _computes_bfloat16(device_type: str) -> bool:
+def computes_bfloat16(device_type: str) -> bool:
+    """Whether the hardware multiplies bfloat16 matrices natively; emulated it is slower than float32."""
     import torch
 
     if device_type == "cuda":

@@ -1,15 +1,16 @@
-"""The contract of every passage reader: the fake that stands for it in other tests."""
+"""The contract of every passage reader: the fake that stands for it in other tests, and the shipped model."""
 
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest.models import PassageReader
+from ingest.models import JointReader, PassageReader
 from tests.fakes import OverlapReader
 
 QUESTION = "When does the last ferry leave?"
@@ -23,10 +24,13 @@ PASSAGES = [
 ]
 
 
-@pytest.fixture(scope="module", params=["fake"])
+SHIPPED = Path(__file__).resolve().parents[3] / "data" / "models" / "minilm-reader"
+
+
+@pytest.fixture(scope="module", params=["fake", pytest.param("real", marks=pytest.mark.real_model)])
 def reader(request: pytest.FixtureRequest) -> PassageReader:
-    """The fake."""
-    return OverlapReader()
+    """The fake, and the shipped adapter on the packaged model."""
+    return OverlapReader() if request.param == "fake" else JointReader.load(SHIPPED)
 
 
 def test_every_passage_gets_a_finite_reading(reader: PassageReader) -> None:
