@@ -14,6 +14,7 @@ from api.cli.ingest import ingest
 from api.cli.reindex import reindex
 from api.cli.search import search
 from api.cli.serve import serve
+from api.cli.train import train
 
 __all__ = ["app", "main"]
 
@@ -35,6 +36,7 @@ app.add_typer(documents.app, name="documents")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(keys.app, name="keys")
 app.add_typer(evaluate.app, name="eval")
+app.command()(train)
 app.command()(doctor)
 
 

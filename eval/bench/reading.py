@@ -1,0 +1,193 @@
+"""How well the embedded reranker and reader do: reranked against fused on each set, and answers from gold passages.
+
+Ranking: the best 20 fused chunks of a question are read; a document counts at its best chunk's place. Reader: the
+gold paragraph is given (for an unanswerable question the one it was written against); F1 and exact match as in SQuAD
+2.0, where an empty answer is right for an unanswerable question, and for it only.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from eval.measures import exact_match, ndcg_at, reciprocal_rank, token_f1
+from eval.passage_index import PassageIndex
+from eval.public_sets import Part, SetPart, load_judgements, load_part
+from ingest.chunking import contextual_text
+from ingest.models import Encoder, ModelRuntime, PassageReader, Reading
+from retrieve.fusion import embedder_fits
+
+DEPTH = 20
+RANKING_SETS = (
+    "qed_nq_dev",
+    "msmarco_sample",
+    "hotpotqa_mini",
+    "cranfield",
+    "squad2_dev_a",
+    "drcd_dev",
+    "cmrc2018_trial",
+)
+_READ_AT_ONCE = 64
+_RESAMPLES = 5_000
+_PROGRESS = Console(stderr=True)
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class RankingCase:
+    """A question with its fused candidates, best first: document, text as the reranker reads it, fused score."""
+
+    question: str
+    relevant: frozenset[str]
+    documents: tuple[str, ...]
+    passages: tuple[str, ...]
+    fused: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Mean of a measure before and after, and the paired bootstrap interval (95 %) of their difference."""
+
+    name: str
+    measure: str
+    questions: int
+    fused: float
+    reranked: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderScore:
+    """Percent, over `questions`: F1 and exact match over all, answerable and unanswerable."""
+
+    questions: int
+    f1: float
+    exact: float
+    f1_answerable: float
+    exact_answerable: float
+    unanswerable: float
+
+
+Blend = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
+"""Relevances and fused scores of one question's candidates to their final scores."""
+
+
+def ranking_cases(
+    data: Path, name: str, encoder: Encoder, runtime: ModelRuntime, *, part: Part = "report", questions: int, seed: int
+) -> list[RankingCase]:
+    """Fused candidates of at most `questions` (0: all) answerable questions of the part, over its own passages."""
+    found = load_part(data / name, part)
+    judged = load_judgements(data / name) if (data / name / "qrels.tsv").is_file() else {}
+    index = PassageIndex(found.passages, encoder, runtime)
+    asked = _sample([question for question in found.questions if question.answerable], questions, seed)
+    cases = []
+    for question in track(asked, f"search {name}", console=_PROGRESS):
+        hits = index.search(question.question, top_k=DEPTH)
+        cases.append(
+            RankingCase(
+                question.question,
+                judged.get(question.id, frozenset(question.gold)),
+                tuple(hit.document_id for hit in hits),
+                tuple(contextual_text(hit.title, hit.heading, hit.text) for hit in hits),
+                tuple(hit.score for hit in hits),
+            )
+        )
+    return cases
+
+
+def relevances(cases: Sequence[RankingCase], reader: PassageReader, runtime: ModelRuntime) -> list[NDArray[np.float64]]:
+    """The relevance logits of each case's candidates; empty where the reader does not know the question's script."""
+    return [
+        np.array([reading.relevance for reading in runtime.read(reader, [(case.question, p) for p in case.passages])])
+        if embedder_fits(case.question, languages=reader.languages)
+        else np.zeros(0)
+        for case in track(cases, "rerank", console=_PROGRESS)
+    ]
+
+
+def compare(name: str, cases: Sequence[RankingCase], scores: Sequence[NDArray[np.float64]], blend: Blend) -> Comparison:
+    """Fused against reranked: nDCG@10 on `cranfield`, else MRR@10; unread questions keep the fused order."""
+    graded = name == "cranfield"
+    before = np.array([_score(case, np.array(case.fused), graded) for case in cases])
+    after = np.array(
+        [
+            _score(case, blend(relevance, np.array(case.fused)) if len(relevance) else np.array(case.fused), graded)
+            for case, relevance in zip(cases, scores, strict=True)
+        ]
+    )
+    low, high = _interval(after - before)
+    measure = "nDCG@10" if graded else "MRR@10"
+    return Comparison(name, measure, len(cases), float(before.mean()), float(after.mean()), low, high)
+
+
+def gold_readings(
+    part: SetPart, reader: PassageReader, runtime: ModelRuntime, *, questions: int, seed: int
+) -> list[tuple[str, tuple[str, ...], Reading]]:
+    """For each question its gold paragraph under its title, its answers (none if unanswerable), and the reading."""
+    texts = {p.document_id: contextual_text(p.title, None, p.text) for p in part.passages}
+    asked = [
+        (question.question, texts[home], question.answers)
+        for question in _sample(part.questions, questions, seed)
+        if (home := question.gold[0] if question.gold else question.source) in texts
+    ]
+    rows = []
+    for begin in track(range(0, len(asked), _READ_AT_ONCE), "read", console=_PROGRESS):
+        batch = asked[begin : begin + _READ_AT_ONCE]
+        readings = runtime.read(reader, [(question, text) for question, text, _ in batch])
+        rows += [(text, golds, reading) for (_, text, golds), reading in zip(batch, readings, strict=True)]
+    return rows
+
+
+def reader_score(
+    rows: Iterable[tuple[str, tuple[str, ...], Reading]], answers: Callable[[Reading], bool]
+) -> ReaderScore:
+    """F1 and exact match where `answers` decides whether a reading is good enough to answer with its best span."""
+    f1: dict[bool, list[float]] = {True: [], False: []}
+    exact: dict[bool, list[float]] = {True: [], False: []}
+    for text, golds, reading in rows:
+        span = reading.spans[0] if reading.spans and answers(reading) else None
+        answer = text[span.start : span.end] if span else ""
+        f1[bool(golds)].append(token_f1(answer, golds))
+        exact[bool(golds)].append(exact_match(answer, golds) if golds else float(not answer))
+    both = [*f1[True], *f1[False]]
+    return ReaderScore(
+        len(both),
+        _percent(both),
+        _percent([*exact[True], *exact[False]]),
+        _percent(f1[True]),
+        _percent(exact[True]),
+        _percent(f1[False]),
+    )
+
+
+def _score(case: RankingCase, scores: NDArray[np.float64], graded: bool) -> float:
+    ranked = list(dict.fromkeys(case.documents[i] for i in np.argsort(-scores, kind="stable")))
+    if graded:
+        return ndcg_at(ranked, dict.fromkeys(case.relevant, 1.0), 10) or 0.0
+    return reciprocal_rank(ranked, case.relevant, 10)
+
+
+def _interval(differences: NDArray[np.float64]) -> tuple[float, float]:
+    draw = np.random.default_rng(7)
+    means = [draw.choice(differences, len(differences)).mean() for _ in range(_RESAMPLES)]
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _percent(values: Sequence[float]) -> float:
+    return 100 * sum(values) / len(values) if values else 0.0
+
+
+def _sample(items: Sequence[_T], count: int, seed: int) -> list[_T]:
+    if not count or count >= len(items):
+        return list(items)
+    return random.Random(seed).sample(list(items), count)  # noqa: S311 - not a secret

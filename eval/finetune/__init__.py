@@ -1,0 +1,1 @@
+"""Training of the embedded reranker and reader on the serving model code (`ingest.models`)."""

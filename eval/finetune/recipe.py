@@ -1,0 +1,147 @@
+"""The recipe of the shipped models: which examples, in which stages; and the run from public sets to an adapter.
+
+Only the `train` parts of sets whose licence allows shipping derived weights. Two stages, because spans are learned
+best where questions and refusals are adversarial, and ranking where there are many topics: SQuAD 2.0 first, then all.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from eval.finetune.examples import Example, mine_examples, read_examples, write_examples
+from eval.finetune.training import Training, TrainingPlan
+from eval.public_sets import load_part
+from ingest.models import ModelRuntime, SentenceTransformerEncoder
+from ingest.models.adapter import AdapterConfig, load_adapter, save_adapter
+from ingest.models.base_model import base_folder, base_sha256, load_base, load_tokenizer
+from ingest.models.encoder import computes_bfloat16
+from ingest.models.network import JointNetwork
+from ingest.models.windows import PairTokenizer
+
+BASE = "all-MiniLM-L6-v2"
+NAME = "minilm-reader"
+SERVED_TOKENS = 256
+LANGUAGES = ("en",)
+_NEGATIVES_MINED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Examples of one set: at most `count` (0: all) with `negatives` passages that do not answer.
+
+    An unanswerable question stands alone: the passage it was written against is the hard case. `literal` keeps only
+    answers that stand in their passage; `same_story` mines among the passages of the same article.
+    """
+
+    name: str
+    negatives: int
+    questions: str = "questions"
+    count: int = 0
+    literal: bool = False
+    same_story: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"{self.name}-{self.questions}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Sources trained together; a source that is named twice is seen twice."""
+
+    sources: tuple[Source, ...]
+    pairs_per_step: int
+
+
+_SQUAD, _DISFLUENT = "squad2_dev_a", "questions_disfluent"
+STAGES = (
+    Stage((Source(_SQUAD, 2), Source(_SQUAD, 2, _DISFLUENT, count=1126)), pairs_per_step=32),
+    Stage(
+        (
+            Source(_SQUAD, 1),
+            Source(_SQUAD, 1, _DISFLUENT, count=1200),
+            Source(_SQUAD, 1),
+            Source("qed_nq_train", 2),
+            Source("fairytaleqa_train", 1, count=2000, literal=True, same_story=True),
+        ),
+        pairs_per_step=24,
+    ),
+)
+
+
+def mine(data: Path, folder: Path, *, seed: int) -> dict[str, list[Example]]:
+    """All examples of the recipe by the key of their source; mined once, then read from `folder`."""
+    sources = {source.key: source for stage in STAGES for source in stage.sources}
+    missing = [source for key, source in sources.items() if not (folder / f"{key}.jsonl.gz").is_file()]
+    if missing:
+        folder.mkdir(parents=True, exist_ok=True)
+        encoder, runtime = SentenceTransformerEncoder(BASE), ModelRuntime()
+        for source in missing:
+            part = load_part(data / source.name, "train", questions=source.questions)
+            examples = mine_examples(
+                part, encoder, runtime, negatives=_NEGATIVES_MINED, seed=seed, same_group=source.same_story
+            )
+            temporary = folder / f"{source.key}.new"
+            write_examples(temporary, examples)
+            temporary.replace(folder / f"{source.key}.jsonl.gz")
+        runtime.close()
+    return {key: read_examples(folder / f"{key}.jsonl.gz") for key in sources}
+
+
+def examples_of(stage: Stage, mined: Mapping[str, Sequence[Example]], *, seed: int, limit: int = 0) -> list[Example]:
+    """The stage's examples in random order; `limit` (0: none) keeps so many of each source, for a trial."""
+    draw = random.Random(seed)  # noqa: S311 - not a secret
+    chosen: list[Example] = []
+    for source in stage.sources:
+        usable = [e for e in mined[source.key] if e.answer is not None or not source.literal]
+        count = min([n for n in (source.count, limit, len(usable)) if n] or [0])
+        rows = draw.sample(usable, count) if count < len(usable) else usable
+        chosen += [
+            replace(row, passages=row.passages[: 1 + (source.negatives if row.answerable else 0)]) for row in rows
+        ]
+    draw.shuffle(chosen)
+    return chosen
+
+
+def train(
+    objective: str,
+    data: Path,
+    out: Path,
+    *,
+    seed: int = 7,
+    limit: int = 0,
+    start: Path | None = None,
+    device: str = "auto",
+) -> AdapterConfig:
+    """Train an adapter by the recipe into `out`; a killed run goes on from its last checkpoint.
+
+    `objective`: `joint`, `reranker` or `reader`; `start`: an adapter to go on from. Deterministic for a seed, a device
+    and a number of threads. Raises `Unavailable` when the base model or `start` cannot be loaded.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    mined = mine(data, out / "examples", seed=seed)
+    folder = base_folder(BASE)
+    torch.manual_seed(seed)
+    dtype = torch.bfloat16 if computes_bfloat16(torch.device(device).type) else torch.float32
+    network = JointNetwork(load_base(folder, dtype=dtype), TrainingPlan().rank)
+    if start is not None:
+        network.load_trained_state({name: part.float() for name, part in load_adapter(start).state.items()})
+    history = []
+    for number, stage in enumerate(STAGES, start=1):
+        plan = TrainingPlan(objective=objective, seed=seed, pairs_per_step=stage.pairs_per_step)
+        tokenizer = PairTokenizer(load_tokenizer(folder), plan.max_tokens)
+        examples = examples_of(stage, mined, seed=seed, limit=limit)
+        training = Training(network, tokenizer, examples, plan, out / f"stage-{number}", device=device)
+        training.run()
+        history.append(list(training.history))
+    config = AdapterConfig(NAME, BASE, base_sha256(folder), TrainingPlan().rank, SERVED_TOKENS, LANGUAGES)
+    save_adapter(out, config, network.trained_state())
+    (out / "history.json").write_text(json.dumps(history, indent=1) + "\n")
+    return config
