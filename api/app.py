@@ -27,7 +27,6 @@ from ingest.errors import CitewellError
 
 WEB = Path(__file__).resolve().parent / "web"
 _DESCRIPTION = "Questions over your own documents: answered with evidence that anyone can check, or refused."
-_THREADS_FOR_UPLOADS = 16
 
 
 def create_app(service: Service) -> FastAPI:
@@ -45,6 +44,7 @@ def create_app(service: Service) -> FastAPI:
     app.state.keys = Keys(service.catalogue)
     app.state.metrics = Metrics()
     app.state.admission = Admission(service.settings.concurrent_requests_max)
+    app.state.upload_admission = Admission(service.settings.concurrent_uploads_max, "uploads")
     app.add_exception_handler(CitewellError, on_citewell_error)
     app.add_exception_handler(RequestValidationError, on_invalid_request)
     app.add_exception_handler(HTTPException, on_http_exception)
@@ -61,7 +61,7 @@ def create_app(service: Service) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Give `asyncio.to_thread` a thread for each search and question that is admitted, and some for uploads."""
     service: Service = app.state.service
-    threads = service.settings.concurrent_requests_max + _THREADS_FOR_UPLOADS
+    threads = service.settings.concurrent_requests_max + service.settings.concurrent_uploads_max
     with ThreadPoolExecutor(threads, thread_name_prefix="request") as executor:
         asyncio.get_running_loop().set_default_executor(executor)
         endpoint = McpEndpoint(service, app.state.admission)

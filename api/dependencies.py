@@ -22,17 +22,18 @@ PROBLEM: dict[int | str, dict[str, Any]] = {
 
 
 class Admission:
-    """Searches and questions under way, of which there are at most `limit`. Used on the event loop only."""
+    """What is under way of a kind (`what`, in the plural), at most `limit` at once. Used on the event loop only."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, what: str = "searches and questions") -> None:
         self._limit = limit
+        self._what = what
         self._taken = 0
 
     @contextmanager
     def slot(self) -> Iterator[None]:
         """Hold a place for as long as the block lasts. Raises `Overloaded` when all are taken: there is no queue."""
         if self._taken >= self._limit:
-            raise Overloaded(f"{self._limit} searches and questions are under way; try again in a moment")
+            raise Overloaded(f"{self._limit} {self._what} are under way; try again in a moment")
         self._taken += 1
         try:
             yield
@@ -50,8 +51,14 @@ async def _admission(request: Request) -> Admission:
     return admission
 
 
+async def _upload_admission(request: Request) -> Admission:
+    admission: Admission = request.app.state.upload_admission
+    return admission
+
+
 ServiceDep = Annotated[Service, Depends(_service)]
 AdmissionDep = Annotated[Admission, Depends(_admission)]
+UploadAdmissionDep = Annotated[Admission, Depends(_upload_admission)]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Most items on the page.")]
 Cursor = Annotated[
     str, Query(pattern=r"^[0-9]{1,18}$", description="`next_cursor` of the page before; 0 for the first page.")

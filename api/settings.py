@@ -38,6 +38,9 @@ class Settings(BaseSettings, IngestSettings, RetrieveSettings, GenerateSettings,
     concurrent_requests_max: int = Field(
         64, ge=1, description="Searches and questions under way at once; beyond, requests get 429."
     )
+    concurrent_uploads_max: int = Field(
+        16, ge=1, description="Uploads being received at once; beyond, requests get 429. Each holds a thread."
+    )
 
 
 def settings_markdown() -> str:

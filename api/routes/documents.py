@@ -17,7 +17,7 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from api.auth import Caller, Reader, Writer
 from api.bootstrap import Service
-from api.dependencies import PROBLEM, Cursor, Limit, ServiceDep, Version
+from api.dependencies import PROBLEM, Cursor, Limit, ServiceDep, UploadAdmissionDep, Version
 from api.forms import received_document, received_form
 from api.json_body import StrictRoute
 from api.models import (
@@ -90,11 +90,14 @@ _TEXT: dict[int | str, dict[str, Any]] = {
 
 
 @router.post("/documents", status_code=202, openapi_extra={"requestBody": _UPLOAD_BODY})
-async def post_documents(name: str, request: Request, caller: Writer, service: ServiceDep) -> SubmissionResponse:
+async def post_documents(
+    name: str, request: Request, caller: Writer, service: ServiceDep, uploads: UploadAdmissionDep
+) -> SubmissionResponse:
     """Send one or more files. Each is named by its relative path; the same bytes again cost nothing."""
-    collection = await asyncio.to_thread(service.collections.get, name)
-    async with received_form(request) as form:
-        return await asyncio.to_thread(record_upload, service, collection, form, caller)
+    with uploads.slot():
+        collection = await asyncio.to_thread(service.collections.get, name)
+        async with received_form(request) as form:
+            return await asyncio.to_thread(record_upload, service, collection, form, caller)
 
 
 @router.post("/documents:compare")
@@ -166,14 +169,21 @@ def get_document(name: str, document_id: str, caller: Reader, service: ServiceDe
     openapi_extra={"requestBody": _DOCUMENT_BODY},
 )
 async def put_document(
-    name: str, document_id: str, request: Request, response: Response, caller: Writer, service: ServiceDep
+    name: str,
+    document_id: str,
+    request: Request,
+    response: Response,
+    caller: Writer,
+    service: ServiceDep,
+    uploads: UploadAdmissionDep,
 ) -> SubmissionResponse:
     """Create or replace a document; the old version answers until the new one is live."""
     check_document_id(document_id)
-    collection = await asyncio.to_thread(service.collections.get, name)
     limit = service.settings.upload_max_bytes
-    async with received_document(request, document_id, file_max_bytes=limit) as form:
-        submission = await asyncio.to_thread(record_upload, service, collection, form, caller, corpora=False)
+    with uploads.slot():
+        collection = await asyncio.to_thread(service.collections.get, name)
+        async with received_document(request, document_id, file_max_bytes=limit) as form:
+            submission = await asyncio.to_thread(record_upload, service, collection, form, caller, corpora=False)
     if submission.documents[0].status != "unchanged":
         response.status_code = 202
     return submission

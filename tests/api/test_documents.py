@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
+import threading
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
 
-from api.bootstrap import open_service
+from api.bootstrap import Service, open_service
 from api.settings import Settings
 from tests.api.live import SHIPS, finish, problem, running, upload
 from tests.fakes import HashingEncoder
@@ -230,3 +232,35 @@ def test_limits_on_bodies_and_files(tmp_path: Path) -> None:
         problem(client.post(DOCUMENTS, files={"files": ("a.txt", b"x" * 2000)}), 413, "too_large")
         problem(client.post("/v1/collections/default/ask", content=iter([big])), 413, "too_large")
         assert client.get("/healthz").status_code == 200
+
+
+class TestFull:
+    """With one place for uploads."""
+
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={"concurrent_uploads_max": 1})
+
+    def test_one_more_upload_is_429(
+        self, client: httpx.Client, service: Service, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """With `Retry-After`, by both ways; searches go on, and the place is free again afterwards."""
+        entered, leave, submit = threading.Event(), threading.Event(), service.documents.submit
+
+        def slow(*arguments: Any, **named: Any) -> Any:
+            entered.set()
+            assert leave.wait(10)
+            return submit(*arguments, **named)
+
+        monkeypatch.setattr(service.documents, "submit", slow)
+        first = threading.Thread(target=client.put, args=(f"{DOCUMENTS}/a.txt",), kwargs={"content": b"A."})
+        first.start()
+        assert entered.wait(10)
+        files = [("files", ("b.txt", b"B."))]
+        for response in (client.post(DOCUMENTS, files=files), client.put(f"{DOCUMENTS}/c.txt", content=b"C.")):
+            problem(response, 429, "overloaded")
+            assert response.headers["retry-after"] == "1"
+        assert client.post("/v1/collections/default/search", json={"query": "a"}).status_code == 200
+        leave.set()
+        first.join()
+        assert client.post(DOCUMENTS, files=files).status_code == 202

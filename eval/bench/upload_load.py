@@ -1,0 +1,132 @@
+"""Searching while others upload: `python -m eval.bench.upload_load --url URL [--clients 8] [--seconds 20]`.
+
+Some clients search a running service, first alone and then while as many others upload small files one after the other.
+Prints one JSON object: the 50th and 95th percentile of a search's time in both parts, what was uploaded, and every
+status but success with its number; a 429 must bring `Retry-After`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import numpy as np
+
+_COLLECTION = "upload-load-bench"
+_SEEDED = 200
+_WORDS = ["ferry", "harbour", "winter", "fare", "dog", "bicycle", "island", "captain", "timetable", "battery", "crew"]
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What the clients of one part saw. Lists and counters are appended to under the interpreter's lock."""
+
+    search_ms: list[float] = field(default_factory=list)
+    uploaded: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+
+    def note(self, what: str, response: httpx.Response) -> None:
+        if response.status_code == 429 and "Retry-After" not in response.headers:
+            self.statuses[f"{what} 429 without Retry-After"] += 1
+        elif not response.is_success:
+            self.statuses[f"{what} {response.status_code}"] += 1
+
+
+def measure(url: str, *, clients: int, seconds: float) -> dict[str, Any]:
+    """Both parts, one after the other."""
+    with httpx.Client(base_url=url, timeout=120) as client:
+        client.put(f"/v1/collections/{_COLLECTION}", json={}).raise_for_status()
+        _seed(client)
+    alone = _run(url, searchers=clients, uploaders=0, seconds=seconds)
+    loaded = _run(url, searchers=clients, uploaders=clients, seconds=seconds)
+    return {
+        "clients": clients,
+        "seconds": seconds,
+        "alone": _report(alone),
+        "while others upload": {**_report(loaded), "files_uploaded": loaded.uploaded},
+    }
+
+
+def _run(url: str, *, searchers: int, uploaders: int, seconds: float) -> _Tally:
+    tally, end = _Tally(), time.monotonic() + seconds
+    threads = [threading.Thread(target=_search, args=(url, number, end, tally)) for number in range(searchers)]
+    threads += [threading.Thread(target=_upload, args=(url, number, end, tally)) for number in range(uploaders)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return tally
+
+
+def _search(url: str, number: int, end: float, tally: _Tally) -> None:
+    chance = random.Random(number)  # noqa: S311 - chance, not secrets
+    with httpx.Client(base_url=url, timeout=120) as client:
+        while time.monotonic() < end:
+            body = {"query": _text(chance, 1), "top_k": 10}
+            begun = time.perf_counter()
+            response = client.post(f"/v1/collections/{_COLLECTION}/search", json=body)
+            if response.is_success:
+                tally.search_ms.append((time.perf_counter() - begun) * 1000)
+            tally.note("search", response)
+
+
+def _upload(url: str, number: int, end: float, tally: _Tally) -> None:
+    chance = random.Random(1000 + number)  # noqa: S311 - chance, not secrets
+    count = 0
+    with httpx.Client(base_url=url, timeout=120) as client:
+        while time.monotonic() < end:
+            count += 1
+            files = {"files": (f"{number}/{count % 50}.txt", _text(chance, 40).encode())}
+            response = client.post(f"/v1/collections/{_COLLECTION}/documents", files=files)
+            tally.uploaded += response.is_success
+            tally.note("upload", response)
+            if response.status_code == 429:
+                time.sleep(float(response.headers.get("Retry-After", 1)))
+
+
+def _seed(client: httpx.Client) -> None:
+    chance = random.Random(0)  # noqa: S311 - chance, not secrets
+    lines = "\n".join(json.dumps({"id": f"seed-{number}", "text": _text(chance, 20)}) for number in range(_SEEDED))
+    reply = client.post(f"/v1/collections/{_COLLECTION}/documents", files={"files": ("seed.jsonl", lines.encode())})
+    job_id = reply.raise_for_status().json()["job_id"]
+    while client.get(f"/v1/jobs/{job_id}").json()["state"] in ("queued", "running"):
+        time.sleep(0.2)
+
+
+def _text(chance: random.Random, sentences: int) -> str:
+    return " ".join(
+        f"The {chance.choice(_WORDS)} waits for the {chance.choice(_WORDS)} number {chance.randint(0, 9999)}."
+        for _ in range(sentences)
+    )
+
+
+def _report(tally: _Tally) -> dict[str, Any]:
+    times = np.array(tally.search_ms)
+    return {
+        "searches": len(times),
+        "p50_ms": round(float(np.percentile(times, 50)), 1),
+        "p95_ms": round(float(np.percentile(times, 95)), 1),
+        "not_successful": dict(tally.statuses),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure searches while others upload.")
+    parser.add_argument("--url", default="http://127.0.0.1:8000")
+    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    arguments = parser.parse_args()
+    report = measure(arguments.url, clients=arguments.clients, seconds=arguments.seconds)
+    sys.stdout.write(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
