@@ -25,7 +25,7 @@ def test_every_error_class_has_a_status() -> None:
 def test_unknown_routes_and_methods_are_problems(client: httpx.Client) -> None:
     """404 and 405, the latter with Allow; contract routes that are not built yet are unknown."""
     problem(client.get("/nix"), 404, "route_not_found")
-    problem(client.post("/v1/evaluations", json={}), 404, "route_not_found")
+    problem(client.post("/v1/unheard-of", json={}), 404, "route_not_found")
     problem(client.get("/v1/collections/"), 404, "route_not_found")
     response = client.patch("/healthz")
     problem(response, 405, "method_not_allowed")
