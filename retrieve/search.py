@@ -19,7 +19,6 @@ from ingest.models import Encoder, ModelRuntime, Priority
 from retrieve.analysis import analyse_query
 from retrieve.candidates import Candidates
 from retrieve.collapse import collapse_duplicates
-from retrieve.filters import restriction_for
 from retrieve.fusion import FusedHit, embedder_fits, fuse_vector_and_lexical
 from retrieve.generation_index import Snapshot
 from retrieve.merging import merge_neighbours
@@ -28,6 +27,7 @@ from retrieve.rerank import Reranker, reranks
 from retrieve.restriction import Restriction
 from retrieve.settings import RetrieveSettings
 from retrieve.snapshots import Indexes
+from retrieve.visibility import VisibleVersions
 
 _HYDRATE_FACTOR = 3
 
@@ -51,6 +51,7 @@ class Searcher:
         self._encoder_for = encoder_for
         self._reranker = reranker
         self._settings = settings
+        self._visible = VisibleVersions()
         self._vector_side = ThreadPoolExecutor(max_workers=32, thread_name_prefix="vector-search")
 
     @property
@@ -73,7 +74,7 @@ class Searcher:
         # snapshot first: the catalogue still knows what the snapshot holds, while an older restriction would miss it
         snapshot = self._indexes.snapshot(collection_pk, generation)
         with _timed(timings, "restrict"), self._catalogue.read() as connection:
-            restriction = restriction_for(connection, collection_pk, query.filter, access)
+            restriction = self._visible.restriction(connection, collection_pk, query.filter, access)
         vector, lexical, vector_used = self._candidates(query, generation, snapshot, restriction, timings)
         with _timed(timings, "fuse"):
             depth = max(query.top_k, self._settings.rerank_candidates) * _HYDRATE_FACTOR

@@ -15,7 +15,6 @@ import hashlib
 import json
 import shutil
 import threading
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -34,6 +33,9 @@ from retrieve.storage import DamagedIndex, FileStore, State
 _WRITER_HEAP_BYTES = 64 * 1024 * 1024
 # One more than top_k shows whether equal scores reach past the cut; then more are fetched until they end.
 _TIE_GROWTH = 4
+_LARGE_SET = 1_000
+_OVERFETCH = 3
+_OVERFETCH_MAX = 8_000
 # Tantivy adds float32 scores of the terms in an order that varies; beyond this digit, differences are
 # rounding.
 _SCORE_DECIMALS = 4
@@ -42,10 +44,13 @@ _META, _MANAGED = "meta.json", ".managed.json"
 _SAVE_ATTEMPTS = 20
 
 
+_Hit = tuple[float, tantivy.DocAddress]
+
+
 def _schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     builder.add_integer_field("chunk", indexed=True, fast=True)
-    builder.add_integer_field("version", indexed=True)
+    builder.add_integer_field("version", indexed=True, fast=True)
     builder.add_text_field("terms", tokenizer_name="whitespace", index_option="freq")
     return builder.build()
 
@@ -135,8 +140,11 @@ class TantivySnapshot:
             raise Unavailable("this lexical snapshot is closed; take the present one")
         if not terms or restriction.is_nothing or self.count == 0:
             return Candidates.none()
-        query = _restricted(_disjunction(terms), restriction)
-        hits = _hits_past_ties(self._searcher, query, min(top_k, self.count))
+        found = _allowed_hits(self._searcher, _disjunction(terms), min(top_k, self.count), restriction)
+        if found is None:
+            query = _restricted(_disjunction(terms), restriction)
+            found = _hits_past_ties(self._searcher, query, min(top_k, self.count))
+        hits = found
         chunks = self._searcher.fast_field_values("chunk", [address for _, address in hits])
         scores = np.array([score for score, _ in hits], np.float64).round(_SCORE_DECIMALS)
         return Candidates.best(np.array(chunks, np.int64), scores.astype(np.float32), top_k=top_k)
@@ -192,12 +200,10 @@ def _tantivy_document(document: LexicalDocument) -> tantivy.Document:
 
 
 def _disjunction(terms: Sequence[str]) -> Query:
-    return Query.boolean_query([(Occur.Should, _term(term, n)) for term, n in Counter(terms).items()])
-
-
-def _term(term: str, query_frequency: int) -> Query:
-    query = Query.term_query(_SCHEMA, "terms", term, index_option="freq")
-    return query if query_frequency == 1 else Query.boost_query(query, float(query_frequency))
+    """Each term as often as it was given: a boost would be shorter, but keeps Tantivy from skipping what cannot win."""
+    return Query.boolean_query(
+        [(Occur.Should, Query.term_query(_SCHEMA, "terms", term, index_option="freq")) for term in terms]
+    )
 
 
 def _restricted(query: Query, restriction: Restriction) -> Query:
@@ -213,7 +219,28 @@ def _restriction_clauses(restriction: Restriction) -> Iterator[tuple[Occur, Quer
         yield Occur.MustNot, Query.term_set_query(_SCHEMA, "version", restriction.excluded.tolist())
 
 
-def _hits_past_ties(searcher: tantivy.Searcher, query: Query, top_k: int) -> list[tuple[float, tantivy.DocAddress]]:
+def _allowed_hits(searcher: tantivy.Searcher, query: Query, top_k: int, restriction: Restriction) -> list[_Hit] | None:
+    """The best allowed hits, past ties, out of more hits than are wanted; None where versions should be queried.
+
+    Tantivy looks a set of versions up again for every search, which takes long for a large one. Among the best few
+    thousand hits there are enough of a large set, unless it goes against the query.
+    """
+    if restriction.is_everything or (restriction.allowed is not None and len(restriction.allowed) < _LARGE_SET):
+        return None
+    limit = _OVERFETCH * (top_k + 1)
+    while limit <= _OVERFETCH_MAX:
+        hits = searcher.search(query, limit=limit, count=False).hits
+        versions = np.array(searcher.fast_field_values("version", [address for _, address in hits]), np.int64)
+        allowed = [hits[row] for row in np.flatnonzero(restriction.mask(versions))]
+        if len(hits) < limit:
+            return allowed
+        if len(allowed) >= top_k and hits[-1][0] < allowed[top_k - 1][0] - 10.0**-_SCORE_DECIMALS:
+            return allowed
+        limit *= _TIE_GROWTH
+    return None
+
+
+def _hits_past_ties(searcher: tantivy.Searcher, query: Query, top_k: int) -> list[_Hit]:
     """The best `top_k` hits and all further ones whose score equals the last of them."""
     limit = top_k + 1
     while True:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol
 from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,7 @@ class Segment:
     versions: NDArray[np.int64]
     index: SegmentIndex
     name: str = field(default_factory=lambda: uuid4().hex)
+    _masks: WeakKeyDictionary[Restriction, NDArray[np.bool_]] = field(default_factory=WeakKeyDictionary, init=False)
     _version_keys: NDArray[np.int64] = field(init=False)
     _version_of_row: NDArray[np.intp] = field(init=False)
 
@@ -69,8 +71,13 @@ class Segment:
         return len(self.chunks)
 
     def mask(self, restriction: Restriction) -> NDArray[np.bool_]:
-        """Rows that the restriction lets see, bool of shape (n,)."""
+        """Rows that the restriction lets see, bool of shape (n,), read-only; kept as long as the restriction is."""
+        known = self._masks.get(restriction)
+        if known is not None:
+            return known
         spread: NDArray[np.bool_] = restriction.mask(self._version_keys)[self._version_of_row]
+        spread.setflags(write=False)
+        self._masks[restriction] = spread
         return spread
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from ingest.errors import Conflict
 from retrieve.lexical import LexicalDocument
 from retrieve.lexical.tantivy_index import TantivyIndex
+from retrieve.restriction import Restriction
 
 DOCUMENTS = [
     LexicalDocument(1, 10, ("cat", "cat", "dog")),
@@ -90,3 +92,32 @@ def test_a_second_writer_is_refused(tmp_path: Path) -> None:
         TantivyIndex(tmp_path)
     index.close()
     TantivyIndex(tmp_path).close()
+
+
+def test_large_sets_of_versions_find_what_small_ones_find() -> None:
+    """Whether many hits are looked through or the versions are queried: the same chunks, scores and order."""
+    random = np.random.default_rng(3)
+    index = TantivyIndex()
+    rows = 6_000
+    words = [[f"w{n}" for n in random.zipf(1.3, 12) % 400] for _ in range(rows)]
+    index.add([LexicalDocument(row, row, tuple(words[row])) for row in range(rows)])
+    snapshot = index.publish()
+    everything = snapshot.search(["w1", "w2", "w9"], top_k=rows)
+    for share in (0.9, 0.5, 0.2, 0.1):
+        allowed = np.flatnonzero(random.random(rows) < share)
+        excluded = np.setdiff1d(np.arange(rows), allowed)
+        expected = [chunk for chunk in everything.chunks.tolist() if chunk in set(allowed.tolist())]
+        for restriction in (Restriction.of(allowed), Restriction.of(excluded=excluded)):
+            for top_k in (1, 10, 100):
+                found = snapshot.search(["w1", "w2", "w9"], top_k=top_k, restriction=restriction)
+                assert found.chunks.tolist() == expected[:top_k]
+
+
+def test_a_large_set_that_goes_against_the_query_is_obeyed() -> None:
+    """The thousands of best hits are all forbidden; the few allowed ones are found all the same."""
+    index = TantivyIndex()
+    index.add([LexicalDocument(row, row, ("cat",)) for row in range(9_000)])
+    index.add([LexicalDocument(row, row, ("cat", "dog")) for row in range(9_000, 10_500)])
+    snapshot = index.publish()
+    found = snapshot.search(["cat"], top_k=3, restriction=Restriction.of(range(9_000, 10_500)))
+    assert found.chunks.tolist() == [9_000, 9_001, 9_002]
