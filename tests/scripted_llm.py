@@ -103,7 +103,7 @@ class ScriptedServer:
     requests: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
     running: int = 0
-    aborted: int = 0
+    finished: int = 0
     connections: int = 0
 
     def __enter__(self) -> ScriptedServer:
@@ -184,8 +184,8 @@ class ScriptedServer:
         try:
             await asyncio.wait({playing, left}, return_when=asyncio.FIRST_COMPLETED)
             if not playing.done():
-                self.aborted += 1
                 return False
+            self.finished += 1
             return playing.result()
         finally:
             self.running -= 1

@@ -184,6 +184,8 @@ def _quotes_of(passages: Sequence[Hit]) -> dict[tuple[int, str], Quote]:
     found: dict[tuple[int, str], Quote] = {}
     for number, hit in enumerate(passages, start=1):
         for span in sentence_spans(hit.text):
+            if hit.text.startswith("#", span.start):
+                continue  # a heading says nothing
             quote = Quote(hit, hit.char_start + span.start, hit.char_start + span.end)
             found.setdefault((number, _key(defused(quote.text))), quote)
     return found

@@ -36,9 +36,12 @@ class CitedSentence:
 
 
 class Segmenter:
-    """Cuts a stream of text into sentences; with `by_marks`, behind each run of markers instead."""
+    """Cuts a stream of text into sentences, without the marks of list items; with `by_marks`, behind each run of
+    markers instead, and with every character.
+    """
 
     def __init__(self, *, by_marks: bool = False) -> None:
+        self._by_marks = by_marks
         self._boundary = _AFTER_MARKS if by_marks else _FULL_STOP
         self._text = ""
         self._sought = 0
@@ -78,7 +81,9 @@ class Segmenter:
             for mark in _ANY_MARK.finditer(raw)
             for number in _NUMBER.findall(mark.group())
         )
-        text = _LIST_ITEM.sub("", _ANY_MARK.sub("", raw))
+        text = _ANY_MARK.sub("", raw)
+        if not self._by_marks:
+            text = _LIST_ITEM.sub("", text)
         return CitedSentence(" ".join(text.split()), tuple(numbers), cut)
 
 

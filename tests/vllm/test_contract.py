@@ -13,4 +13,4 @@ class TestVllm(ServerContract):
 
     @pytest.fixture
     def endpoint(self, vllm: VllmServer) -> Endpoint:
-        return Endpoint(vllm.url, vllm.running, vllm.aborted)
+        return Endpoint(vllm.url, vllm.running, vllm.finished)

@@ -21,4 +21,4 @@ class TestScriptedServer(ServerContract):
             return quoting_the_first_passage(body)
 
         with ScriptedServer(script, token_s=0.005) as server:
-            yield Endpoint(server.url, lambda: server.running, lambda: server.aborted)
+            yield Endpoint(server.url, lambda: server.running, lambda: server.finished)

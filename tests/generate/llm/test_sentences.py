@@ -59,10 +59,10 @@ def test_sentences_keep_their_markers(text: str, sentences: list[tuple[str, tupl
 
 def test_quotes_end_at_their_marks() -> None:
     """Whatever their own punctuation is."""
-    text = "MV Fulmar | 34 knots [1] It closes at nine. Always. [2] rest"
+    text = "MV Fulmar | 34 knots [1] - It closes at nine. Always. [2] rest"
     assert cut(text, by_marks=True) == [
         ("MV Fulmar | 34 knots", (1,)),
-        ("It closes at nine. Always.", (2,)),
+        ("- It closes at nine. Always.", (2,)),
         ("rest", ()),
     ]
 
