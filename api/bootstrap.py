@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from api.language_model import LanguageModel, language_model
+from api.readers import LoadReader, assessor, embedded_generator, load_reader, reranker, wants_reader
 from api.settings import SHIPPED_DATA, Settings
 from eval.baselines import Baselines
 from eval.calibration import CalibrationHandler
@@ -24,7 +25,6 @@ from generate.assessment import AssessmentWeights, SentenceAssessor
 from generate.citations import CitationChecker
 from generate.conflicts import ConflictFinder
 from generate.conversations import Conversations
-from generate.extractive import ExtractiveGenerator
 from generate.follow_ups import FollowUpRewriter
 from generate.llm import check_templates
 from generate.policy import Certificates, RefusalPolicy
@@ -42,7 +42,7 @@ from ingest.errors import InvalidInput
 from ingest.generations import GenerationSpec
 from ingest.history import HistoryHandler, HistoryKeeper
 from ingest.jobs import JobHandler, JobRunner, Jobs
-from ingest.models import CrossEncoderScorer, Encoder, ModelRuntime, SentenceTransformerEncoder
+from ingest.models import Encoder, ModelRuntime, PassageReader, SentenceTransformerEncoder
 from ingest.originals import remove_unneeded
 from ingest.owner import DataDirectory, Ownership
 from ingest.parsing import ParseLimits, ParserPool
@@ -51,12 +51,10 @@ from ingest.reindexing import CommitLocks, GenerationBuilder
 from retrieve import (
     ANALYSER,
     CredibilityKeeper,
-    CrossEncoderReranker,
     GateCheck,
     Generations,
     Indexes,
     ReindexHandler,
-    Reranker,
     Searcher,
 )
 
@@ -184,6 +182,7 @@ def open_service(
     *,
     parser: DocumentParser | None = None,
     load: LoadEncoder | None = None,
+    read: LoadReader | None = None,
     gate: GateCheck | None = None,
 ) -> Iterator[Service]:
     """Take the data directory, build every part, recover what a killed process left, and start working.
@@ -202,6 +201,7 @@ def open_service(
         runtime = ModelRuntime(query_queue_max=settings.model_queue_max)
         stack.callback(runtime.close)
         encoders = Encoders(settings, load or load_encoder(settings))
+        reader = (read or load_reader(settings))(encoders.default) if wants_reader(settings) else None
         indexes = Indexes(catalogue, settings, settings.data_dir / "indexes")
         indexes.start()
         stack.callback(indexes.close)
@@ -214,7 +214,7 @@ def open_service(
             indexes=indexes,
             runtime=runtime,
             encoder_for=encoders.of,
-            reranker=_reranker(settings, runtime),
+            reranker=reranker(settings, runtime, reader),
             settings=settings,
         )
         stack.callback(searcher.close)
@@ -268,7 +268,9 @@ def open_service(
         )
         model = language_model(settings)
         policy = RefusalPolicy(catalogue, settings.answer_threshold)
-        answerer = _answerer(settings, catalogue, searcher, runtime, encoders, answers, conversations, model, policy)
+        answerer = _answerer(
+            settings, catalogue, searcher, runtime, encoders, answers, conversations, model, reader, policy
+        )
         replayer = Replayer(catalogue, answerer, redaction)
         evaluations = Evaluations(catalogue)
         evaluation = EvaluationParts(
@@ -339,6 +341,7 @@ def _answerer(
     answers: Answers,
     conversations: Conversations,
     model: LanguageModel | None,
+    reader: PassageReader | None,
     policy: RefusalPolicy,
 ) -> Answerer:
     weights = AssessmentWeights.load(SHIPPED_DATA / "models" / "extractive.json")
@@ -348,10 +351,11 @@ def _answerer(
         SupportWeights.load(SHIPPED_DATA / "models" / "support.json"),
         timeout_s=settings.search_timeout_s,
     )
+    sentences = SentenceAssessor(runtime, encoders.of, weights, timeout_s=settings.search_timeout_s)
     return Answerer(
         searcher=searcher,
-        assessor=SentenceAssessor(runtime, encoders.of, weights, timeout_s=settings.search_timeout_s),
-        generator=model.generator if model else ExtractiveGenerator(),
+        assessor=assessor(settings, runtime, reader, sentences),
+        generator=model.generator if model else embedded_generator(settings, reader),
         checker=CitationChecker(catalogue, support),
         policy=policy,
         answers=answers,
@@ -371,12 +375,6 @@ def _answer_cache(settings: Settings, catalogue: Catalogue) -> AnswerCache | Non
     forgets = settings.answer_cache == "auto" and settings.generator in LANGUAGE_MODELS
     entries = 0 if forgets else settings.answer_cache_entries
     return AnswerCache(catalogue, entries_max=entries, ttl_s=settings.answer_cache_ttl_s)
-
-
-def _reranker(settings: Settings, runtime: ModelRuntime) -> Reranker | None:
-    if not settings.reranker_model:
-        return None
-    return CrossEncoderReranker(runtime, CrossEncoderScorer(settings.reranker_model, device=settings.device))
 
 
 def _parse_limits(settings: Settings) -> ParseLimits:

@@ -26,7 +26,13 @@ def pipeline_fingerprint(
     parts = {
         "generation": spec.fingerprint,
         "fusion": [retrieve.fusion, retrieve.candidates, retrieve.credibility_weight, retrieve.collapse_duplicates],
-        "reranker": [reranker, retrieve.rerank_candidates],
+        "reranker": [
+            reranker,
+            retrieve.rerank_candidates,
+            retrieve.rerank_first,
+            retrieve.rerank_clear_margin,
+            retrieve.rerank_weight,
+        ],
         "generator": [generator.name, generator.model, generator.prompt, *_sampling(generate)],
         "policy": [generate.answer_threshold, generate.ask_top_k],
     }

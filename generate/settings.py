@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 SECRETS = frozenset({"generator_api_key"})
 """Settings that no trace may hold."""
 
+EMBEDDED_READER: Literal["reader"] = "reader"
+"""The generator on the packaged reading model."""
+
 LANGUAGE_MODELS = frozenset({"vllm", "openai"})
 """The generators that ask a language model server."""
 
@@ -18,10 +21,11 @@ class GenerateSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    generator: Literal["extractive", "vllm", "openai"] = Field(
+    generator: Literal["reader", "extractive", "vllm", "openai"] = Field(
         "extractive",
-        description="`extractive` quotes the best supported sentences of the documents; it needs no language model. "
-        "`vllm` asks a vLLM server, `openai` any other OpenAI-compatible one (see docs/vllm.md).",
+        description="`reader` quotes the sentences in which the embedded reading model finds the answer, `extractive` "
+        "those that match the question best; neither needs a language model. `vllm` asks a vLLM server, `openai` any "
+        "other OpenAI-compatible one (see docs/vllm.md).",
     )
     answer_threshold: float = Field(
         0.5,

@@ -6,6 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+EMBEDDED_RERANKER = "embedded"
+"""Name of the packaged reading model as a reranker."""
+
 
 class RetrieveSettings(BaseModel):
     """Engines of the indexes, and how their lists become one ranking."""
@@ -33,8 +36,23 @@ class RetrieveSettings(BaseModel):
         description="How vector and lexical lists are joined; see docs/decisions/0003-index-engines.md.",
     )
     candidates: int = Field(100, ge=1, le=10_000, description="Candidates that each index hands to fusion.")
-    reranker_model: str = Field("", description="CrossEncoder by hub name or path; empty: results are not reranked.")
-    rerank_candidates: int = Field(20, ge=1, le=500, description="Fused candidates that the reranker reads.")
+    reranker_model: str = Field(
+        "",
+        description="`embedded`: the packaged reading model; a CrossEncoder by hub name or path; empty: no reranking.",
+    )
+    rerank_candidates: int = Field(20, ge=1, le=500, description="Fused candidates that the reranker reads at most.")
+    rerank_first: int = Field(
+        10, ge=1, le=500, description="Of these the embedded model reads so many first, and the others if need be."
+    )
+    rerank_clear_margin: float = Field(
+        6.0,
+        ge=0,
+        description="The others are left unread where one answers and is so far above the last one read.",
+        json_schema_extra={"unit": "logits"},
+    )
+    rerank_weight: float = Field(
+        0.1, ge=0, description="Weight of a logit of the embedded model beside the fused score (which is in [0, 1])."
+    )
     credibility_weight: float = Field(
         0.1,
         ge=0,

@@ -14,12 +14,14 @@ from alembic.script import ScriptDirectory
 
 from api.bootstrap import LoadEncoder
 from api.doctor.diagnosis import Check, failed, ok, warning
+from api.readers import load_reader
 from api.settings import Settings
 from ingest.catalogue import migrations
 from ingest.errors import Unavailable
 from ingest.models import CrossEncoderScorer
 from ingest.owner import DataDirectory
 from ingest.parsing.ocr import find_tesseract
+from retrieve.settings import EMBEDDED_RERANKER
 
 _LANGUAGES = {"eng": "tesseract-ocr-eng", "chi_sim": "tesseract-ocr-chi-sim", "osd": "tesseract-ocr-osd"}
 _DISK_LOW_BYTES = 2 << 30
@@ -130,6 +132,9 @@ def check_embedder(settings: Settings, load: LoadEncoder) -> Check:
 
 def check_reranker(settings: Settings) -> Check:
     def score() -> str:
+        if settings.reranker_model == EMBEDDED_RERANKER:
+            reader = load_reader(settings)(None)
+            return f"{reader.name} of revision {reader.revision}"
         CrossEncoderScorer(settings.reranker_model, device=settings.device)
         return settings.reranker_model
 

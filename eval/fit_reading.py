@@ -1,0 +1,218 @@
+"""Fits the weights of the reader's assessment: `python -m eval.fit_reading --data DIR --out FILE`.
+
+Questions of the `choose` parts, which the reading model was not trained on, over their passages and (as distractors)
+passages of the `train` parts; a third of the gold passages are left out, so that evidence is missing as a service meets
+it. Sentences are ranked by a model fitted on every other question; the confidence is fitted on the answers that this
+ranking gives to the remaining ones. Logistic regressions by scikit-learn; deterministic for a seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+
+from eval.measures import contains_answer, is_correct_answer
+from eval.passage_index import Passage, PassageIndex
+from eval.public_sets import SetPart, SetQuestion, load_part
+from generate.assessment import AssessmentWeights, SentenceAssessor
+from generate.logistic import LogisticModel
+from generate.reader import asks_several, choose
+from generate.reading import (
+    CONFIDENCE_FEATURES,
+    SENTENCE_FEATURES,
+    Candidate,
+    ReadingAssessor,
+    ReadingWeights,
+    confidence_features,
+    scored_sentence,
+)
+from generate.settings import GenerateSettings
+from ingest.models import Encoder, JointReader, ModelRuntime, SentenceTransformerEncoder
+from retrieve import Hit, ReadingReranker, RetrieveSettings
+from retrieve.merging import merge_neighbours
+
+SETS = ("squad2_dev_a", "qed_nq_train", "fairytaleqa_train")
+REMOVED_SHARE = 1 / 3
+_DISTRACTORS = 600
+_WEIGHTS = Path(__file__).parents[1] / "data" / "models"
+_PROGRESS = Console(stderr=True)
+
+Scored = list[tuple[float, Candidate, tuple[float, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question with what the service would judge: hits, and candidate sentences with their features."""
+
+    question: SetQuestion
+    hits: tuple[Hit, ...]
+    rows: tuple[tuple[Candidate, tuple[float, ...]], ...]
+
+    def holds_gold(self, candidate: Candidate) -> bool:
+        """The sentence is of a gold passage and holds a gold answer."""
+        gold = candidate.quote.hit.document_id in self.question.gold
+        return gold and contains_answer(candidate.quote.text, self.question.answers)
+
+    def scored(self, ranker: LogisticModel) -> Scored:
+        """Candidates by the ranker's probability, best first."""
+        return sorted(
+            ((ranker.probability(row), candidate, row) for candidate, row in self.rows), key=lambda one: -one[0]
+        )
+
+    def answers_right(self, scored: Scored) -> bool:
+        """Whether the text that the generator would make of it is correct (docs/evaluation.md)."""
+        sentences = [scored_sentence(candidate, score) for score, candidate, _ in scored]
+        chosen = choose(sentences, several=asks_several(self.question.question))
+        return is_correct_answer(" ".join(one.quote.text for one in chosen), self.question.answers)
+
+
+class Asker:
+    """Asks questions of a part over its own passages, through the service's own stages."""
+
+    def __init__(self, encoder: Encoder, reader: JointReader, runtime: ModelRuntime) -> None:
+        settings = RetrieveSettings()
+        self._encoder, self._runtime = encoder, runtime
+        self._depth, self._top_k = settings.rerank_candidates, GenerateSettings().ask_top_k
+        self._reranker = ReadingReranker(
+            runtime,
+            reader,
+            weight=settings.rerank_weight,
+            first=settings.rerank_first,
+            clear_margin=settings.rerank_clear_margin,
+        )
+        otherwise = SentenceAssessor(
+            runtime, lambda _: encoder, AssessmentWeights.load(_WEIGHTS / "extractive.json"), timeout_s=600
+        )
+        self._assessor = ReadingAssessor(runtime, reader, UNFITTED, otherwise=otherwise, timeout_s=600)
+
+    def ask(
+        self, part: SetPart, distractors: Sequence[Passage], questions: Sequence[SetQuestion], *, seed: int
+    ) -> Iterator[Asked]:
+        """A third of the gold passages of `part` are missing."""
+        removed = removed_passages(part, seed)
+        index = PassageIndex(
+            [*(p for p in part.passages if p.document_id not in removed), *distractors], self._encoder, self._runtime
+        )
+        for question in track(questions, part.name, console=_PROGRESS):
+            found = index.search(question.question, top_k=self._depth)
+            hits = merge_neighbours(self._reranker.rerank(question.question, found, timeout_s=600))[: self._top_k]
+            ranked = tuple(replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1))
+            yield Asked(question, ranked, tuple(self._assessor.feature_rows(question.question, ranked)))
+
+
+def removed_passages(part: SetPart, seed: int) -> frozenset[str]:
+    """A third of the gold passages, drawn at random."""
+    golds = sorted({gold for question in part.questions for gold in question.gold})
+    return frozenset(random.Random(seed).sample(golds, int(len(golds) * REMOVED_SHARE)))  # noqa: S311 - not a secret
+
+
+def fit(data: Path, reader_folder: Path, *, questions: int, seed: int) -> dict[str, Any]:
+    """Weights of both models, with the AUROC of each on what it was fitted to and a table of thresholds."""
+    encoder, runtime = SentenceTransformerEncoder("all-MiniLM-L6-v2"), ModelRuntime()
+    asker = Asker(encoder, JointReader.load(reader_folder, encoder=encoder), runtime)
+    asked = [one for name in SETS for one in _asked(asker, data / name, questions, seed)]
+    runtime.close()
+    ranking = [
+        (row, a.holds_gold(c)) for a in asked[::2] if any(a.holds_gold(c) for c, _ in a.rows) for c, row in a.rows
+    ]
+    sentence = _logistic([row for row, _ in ranking], [label for _, label in ranking])
+    ranker = LogisticModel.of(sentence)
+    judged = [(scored, one) for one in asked[1::2] if (scored := one.scored(ranker))]
+    features = [confidence_features(scored, one.hits) for scored, one in judged]
+    right = [one.answers_right(scored) for scored, one in judged]
+    confidence = _at_even_odds(_logistic(features, right))
+    return {
+        "sentence_features": list(SENTENCE_FEATURES),
+        "confidence_features": list(CONFIDENCE_FEATURES),
+        "sentence": sentence,
+        "confidence": confidence,
+        "thresholds": _thresholds(LogisticModel.of(confidence), features, right, [one for _, one in judged]),
+    }
+
+
+def _asked(asker: Asker, folder: Path, questions: int, seed: int) -> Iterator[Asked]:
+    """Story by story where questions make no sense outside of their story."""
+    part = load_part(folder, "choose")
+    draw = random.Random(seed)  # noqa: S311 - not a secret
+    chosen = draw.sample(part.questions, min(questions, len(part.questions)))
+    if folder.name != "fairytaleqa_train":
+        train = load_part(folder, "train").passages
+        yield from asker.ask(part, draw.sample(train, min(_DISTRACTORS, len(train))), chosen, seed=seed)
+        return
+    for story in sorted(set(part.groups.values())):
+        inside = [p for p in part.passages if part.groups[p.document_id] == story]
+        mine = [q for q in chosen if q.gold and part.groups.get(q.gold[0]) == story]
+        if mine:
+            yield from asker.ask(replace(part, passages=tuple(inside)), (), mine, seed=seed)
+
+
+def _logistic(features: Sequence[Sequence[float]], labels: Sequence[bool]) -> dict[str, Any]:
+    rows, truth = np.array(features), np.array(labels)
+    model = LogisticRegression(max_iter=5000).fit(rows, truth)
+    auroc = roc_auc_score(truth, model.predict_proba(rows)[:, 1])
+    return {
+        "weights": [round(float(w), 4) for w in model.coef_[0]],
+        "intercept": round(float(model.intercept_[0]), 4),
+        "fitted_on": {"rows": len(rows), "positive": int(truth.sum()), "auroc": round(float(auroc), 4)},
+    }
+
+
+def _at_even_odds(model: dict[str, Any]) -> dict[str, Any]:
+    """The model for a mix in which half of the best answers are right, as in `eval.fit_extractive`."""
+    right = model["fitted_on"]["positive"]
+    wrong = model["fitted_on"]["rows"] - right
+    return {**model, "intercept": round(model["intercept"] + math.log(wrong / right), 4)}
+
+
+def _thresholds(
+    model: LogisticModel, features: Sequence[Sequence[float]], right: Sequence[bool], asked: Sequence[Asked]
+) -> list[dict[str, float]]:
+    """For each threshold the share of questions answered, and of those the share that is right."""
+    confidence: NDArray[np.float64] = np.array([model.probability(row) for row in features])
+    truth, answerable = np.array(right), np.array([one.question.answerable for one in asked])
+    table = []
+    for threshold in np.arange(0.1, 0.95, 0.05):
+        given = confidence >= threshold
+        table.append(
+            {
+                "threshold": round(float(threshold), 2),
+                "answered": round(float(given.mean()), 3),
+                "right_among_answered": round(float(truth[given].mean()), 3) if given.any() else 0.0,
+                "right_kept": round(float(given[truth].mean()), 3),
+                "unanswerable_answered": round(float(given[~answerable].mean()), 3) if (~answerable).any() else 0.0,
+            }
+        )
+    return table
+
+
+_FLAT = LogisticModel((0.0,) * len(SENTENCE_FEATURES), 0.0)
+UNFITTED = ReadingWeights(_FLAT, LogisticModel((0.0,) * len(CONFIDENCE_FEATURES), 0.0))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Fit the weights of the reader's assessment.")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the public sets")
+    parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--reader", type=Path, default=_WEIGHTS / "minilm-reader", help="folder of the adapter")
+    parser.add_argument("--questions", type=int, default=400, help="questions a set")
+    parser.add_argument("--seed", type=int, default=7)
+    arguments = parser.parse_args()
+    fitted = fit(arguments.data, arguments.reader, questions=arguments.questions, seed=arguments.seed)
+    arguments.out.write_text(json.dumps(fitted, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
