@@ -83,9 +83,9 @@ class Asker:
     """Asks questions of a part over its own passages, through the service's own stages."""
 
     def __init__(self, encoder: Encoder, reader: JointReader, runtime: ModelRuntime) -> None:
-        settings = RetrieveSettings()
+        settings = RetrieveSettings.model_validate({})
         self._encoder, self._runtime = encoder, runtime
-        self._depth, self._top_k = settings.rerank_candidates, GenerateSettings().ask_top_k
+        self._depth, self._top_k = settings.rerank_candidates, GenerateSettings.model_validate({}).ask_top_k
         self._reranker = ReadingReranker(
             runtime,
             reader,

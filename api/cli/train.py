@@ -30,4 +30,4 @@ def train(
     from eval.finetune.recipe import train as run
 
     run(objective.value, data, out, seed=seed, limit=limit, start=start, device=device)
-    typer.echo(f"trained into {out}; set CITEWELL_READER_MODEL={out} to use it")
+    typer.echo(f"trained into {out}")

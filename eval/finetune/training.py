@@ -1,7 +1,7 @@
 """The training loop: steps of microbatches, a linear schedule, checkpoints that a killed run goes on from.
 
 A loop of our own, because the objective joins three heads over groups of pairs, and because on a CPU each microbatch
-is best run by a thread of its own with single-threaded kernels (docs/decisions/0014-embedded-reader.md).
+is best run by a thread of its own with single-threaded kernels.
 """
 
 from __future__ import annotations
