@@ -7,6 +7,7 @@ change.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Annotated
@@ -72,10 +73,10 @@ class Authorize:
 
     scope: Scope
 
-    def __call__(
+    async def __call__(
         self, request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
     ) -> Caller:
-        caller = _identify(request, credentials.credentials if credentials else None)
+        caller = await _identify(request, credentials.credentials if credentials else None)
         request.state.key_id = caller.key_id
         if not caller.is_admin and self.scope not in caller.scopes:
             raise Forbidden(f"this key has no scope {self.scope!r}; use one that has it, or ask an administrator")
@@ -98,17 +99,19 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _identify(request: Request, secret: str | None) -> Caller:
+async def _identify(request: Request, secret: str | None) -> Caller:
     keys: Keys = request.app.state.keys
     bound_to: str = request.app.state.service.settings.host
-    if is_loopback(bound_to) and not keys.exist():
+    found = keys.recall(secret)
+    if found is None:
+        found = await asyncio.to_thread(keys.recognise, secret)
+    if is_loopback(bound_to) and not found.any_exist:
         _check_local(request, bound_to)
         return Caller.local()
-    key = keys.find(secret) if secret else None
-    if key is None:
+    if found.key is None:
         sent = "the key is unknown or revoked" if secret else "no key was sent"
         raise Unauthorized(f"{sent}; send a valid one as 'Authorization: Bearer cw_…' (make one with citewell keys)")
-    return Caller.of(key)
+    return Caller.of(found.key)
 
 
 def _check_local(request: Request, bound_to: str) -> None:

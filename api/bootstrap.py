@@ -51,6 +51,7 @@ from ingest.reindexing import CommitLocks, GenerationBuilder
 from retrieve import (
     ANALYSER,
     CredibilityKeeper,
+    FusionTable,
     GateCheck,
     Generations,
     Indexes,
@@ -216,8 +217,8 @@ def open_service(
             encoder_for=encoders.of,
             reranker=reranker(settings, runtime, reader),
             settings=settings,
+            fusion_table=FusionTable.load([SHIPPED_DATA / "models" / "fusion.json", settings.data_dir / "fusion.json"]),
         )
-        stack.callback(searcher.close)
         passwords = Passwords()
         locks = CommitLocks()
         jobs = Jobs(catalogue)

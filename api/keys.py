@@ -12,6 +12,7 @@ from typing import Literal, get_args
 from sqlalchemy import Row, exists, insert, select, update
 
 from api.schema import api_keys
+from ingest.caches import LruCache
 from ingest.catalogue import Catalogue
 from ingest.clock import now
 from ingest.documents import check_access, new_id
@@ -20,6 +21,7 @@ from ingest.errors import FieldProblem, InvalidInput, NotFound
 Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 _NAME_CHARS_MAX = 200
+_RECOGNISED_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +37,20 @@ class Key:
     revoked_at: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """Whether a key was ever made, and the key that was sent; None when none was, or it opens nothing."""
+
+    any_exist: bool
+    key: Key | None
+
+
 class Keys:
     """Creates, lists, revokes and recognises keys."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
+        self._recognised: LruCache[Recognised] = LruCache(_RECOGNISED_MAX)
 
     def create(
         self,
@@ -77,6 +88,20 @@ class Keys:
         self._catalogue.write(lambda connection: connection.execute(statement.values(revoked_at=now())))
         if all(key.key_id != key_id for key in self.list()):
             raise NotFound(f"key {key_id[:80]!r} does not exist; list the keys for their ids", code="key_not_found")
+
+    def recall(self, secret: str | None) -> Recognised | None:
+        """What `recognise` said of the secret; None when the catalogue, of which others may write, has changed since.
+
+        Takes microseconds, where `recognise` reads the catalogue.
+        """
+        return self._recognised.get(None if secret is None else _digest(secret), revision=self._catalogue.state())
+
+    def recognise(self, secret: str | None) -> Recognised:
+        """Whether there are keys, and which of them has this secret (None: no secret was sent)."""
+        state = self._catalogue.state()
+        recognised = Recognised(self.exist(), self.find(secret) if secret else None)
+        self._recognised.put(None if secret is None else _digest(secret), recognised, revision=state)
+        return recognised
 
     def exist(self) -> bool:
         """Whether a key was ever made: revoking the last one must not open the service to everyone."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from ingest.caches import CacheStats
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -23,8 +25,12 @@ class Metrics:
         self._seconds[route] = self._seconds.get(route, 0.0) + seconds
         self._count[route] += 1
 
-    def render(self, generator: Mapping[str, int]) -> str:
-        """All series, in a fixed order; `generator` are the counts of the language model's generator, by what."""
+    def render(self, generator: Mapping[str, int], caches: Mapping[str, CacheStats]) -> str:
+        """All series, in a fixed order.
+
+        `generator` are the counts of the language model's generator, by what; `caches` what searching remembers, by
+        name.
+        """
         lines = ["# TYPE citewell_requests_total counter"]
         for (method, route, status), count in sorted(self._requests.items()):
             labels = f'method="{method}",route="{route}",status="{status}"'
@@ -39,5 +45,15 @@ class Metrics:
                 f'citewell_generator_events_total{{event="{event}"}} {count}'
                 for event, count in sorted(generator.items())
             ]
-        lines += ["# TYPE citewell_requests_in_flight gauge", f"citewell_requests_in_flight {self.in_flight}", ""]
-        return "\n".join(lines)
+        lines += ["# TYPE citewell_requests_in_flight gauge", f"citewell_requests_in_flight {self.in_flight}"]
+        return "\n".join([*lines, *_cache_lines(caches), ""])
+
+
+def _cache_lines(caches: Mapping[str, CacheStats]) -> list[str]:
+    lookups = ["# TYPE citewell_cache_lookups_total counter"]
+    entries = ["# TYPE citewell_cache_entries gauge"]
+    for name, stats in sorted(caches.items()):
+        lookups.append(f'citewell_cache_lookups_total{{cache="{name}",outcome="hit"}} {stats.hits}')
+        lookups.append(f'citewell_cache_lookups_total{{cache="{name}",outcome="miss"}} {stats.misses}')
+        entries.append(f'citewell_cache_entries{{cache="{name}"}} {stats.entries}')
+    return [*lookups, *entries]

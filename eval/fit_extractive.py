@@ -35,7 +35,8 @@ from ingest.parsing import ParsedDocument
 from retrieve import ANALYSER, Hit, Scores
 from retrieve.analysis import analyse_document, analyse_query
 from retrieve.candidates import Candidates
-from retrieve.fusion import embedder_fits, fuse_vector_and_lexical
+from retrieve.fusion import embedder_fits
+from retrieve.fusion_weights import FusionTable, fuse_vector_and_lexical
 from retrieve.lexical.base import LexicalDocument
 from retrieve.lexical.registry import open_lexical_index
 from retrieve.vector.registry import open_vector_index
@@ -44,6 +45,7 @@ _TOP_K = 8
 _CANDIDATES = 100
 _REMOVED_SHARE = 1 / 3
 _PASSAGES_MAX = 400
+_FUSION = FusionTable.load([Path(__file__).resolve().parent.parent / "data" / "models" / "fusion.json"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,10 @@ class _Collection:
             query = self._runtime.embed(self._encoder, [question], kind="query", priority=Priority.QUERY)[0]
             near = self._vectors.search(query, top_k=_CANDIDATES)
         worded = self._lexical.search(analyse_query(question), top_k=_CANDIDATES)
-        fused = fuse_vector_and_lexical(near, worded, top_k=_TOP_K, weight_vector=float(fits))
+        fusion, weights = _FUSION.fusion_of(self._encoder.name, "spread")
+        fused = fuse_vector_and_lexical(
+            near, worded, top_k=_TOP_K, depth=_CANDIDATES, fusion=fusion, weights=weights, use_vector=fits
+        )
         return [
             _ranked(
                 self._hits[hit.chunk], rank, hit.score, hit.stages["vector"].score if "vector" in hit.stages else None

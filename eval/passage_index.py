@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -14,12 +15,14 @@ from ingest.parsing import ParsedDocument
 from retrieve import Hit, Scores
 from retrieve.analysis import analyse_document, analyse_query
 from retrieve.candidates import Candidates
-from retrieve.fusion import embedder_fits, fuse_vector_and_lexical
+from retrieve.fusion import embedder_fits
+from retrieve.fusion_weights import FusionTable, fuse_vector_and_lexical
 from retrieve.lexical.base import LexicalDocument
 from retrieve.lexical.registry import open_lexical_index
 from retrieve.vector.registry import open_vector_index
 
 _CANDIDATES = 100
+_FUSION = FusionTable.load([Path(__file__).resolve().parent.parent / "data" / "models" / "fusion.json"])
 _EMBED_AT_ONCE = 512
 
 
@@ -60,7 +63,10 @@ class PassageIndex:
             query = self._runtime.embed(self._encoder, [question], kind="query", priority=Priority.QUERY)[0]
             near = self._vectors.search(query, top_k=_CANDIDATES)
         worded = self._lexical.search(analyse_query(question), top_k=_CANDIDATES)
-        fused = fuse_vector_and_lexical(near, worded, top_k=top_k, weight_vector=float(fits))
+        fusion, weights = _FUSION.fusion_of(self._encoder.name, "spread")
+        fused = fuse_vector_and_lexical(
+            near, worded, top_k=top_k, depth=_CANDIDATES, fusion=fusion, weights=weights, use_vector=fits
+        )
         return [
             _ranked(
                 self._hits[hit.chunk], rank, hit.score, hit.stages["vector"].score if "vector" in hit.stages else None

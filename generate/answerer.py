@@ -118,6 +118,7 @@ class Answerer:
         """The pipeline fingerprint of answers on this generation, with a collection's template where one is used."""
         return pipeline_fingerprint(
             generation.spec,
+            fusion=self._searcher.fusion_of(generation.spec),
             retrieve=self._retrieve_settings,
             generate=self._settings,
             reranker=self._searcher.reranker_name,

@@ -14,6 +14,7 @@ from retrieve import RetrieveSettings
 def pipeline_fingerprint(
     spec: GenerationSpec,
     *,
+    fusion: tuple[str, float, float],
     retrieve: RetrieveSettings,
     generate: GenerateSettings,
     reranker: str | None,
@@ -25,7 +26,7 @@ def pipeline_fingerprint(
     """
     parts = {
         "generation": spec.fingerprint,
-        "fusion": [retrieve.fusion, retrieve.candidates, retrieve.credibility_weight, retrieve.collapse_duplicates],
+        "fusion": [*fusion, retrieve.candidates, retrieve.credibility_weight, retrieve.collapse_duplicates],
         "reranker": [
             reranker,
             retrieve.rerank_candidates,

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
+from ingest.caches import LruCache
 from ingest.catalogue import Catalogue, schema
 from ingest.clock import now
 from ingest.credibility import FACTS_DUE, mark
 from ingest.errors import Conflict, InvalidInput, NotFound
 from ingest.generations import Generation, GenerationSpec, create_generation, load_generation
 
+_KNOWN_MAX = 1_000
+_TABLES = (schema.collections, schema.generations)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -56,6 +59,7 @@ class Collections:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
+        self._known: LruCache[Collection] = LruCache(_KNOWN_MAX)
 
     def put(self, name: str, settings: CollectionSettings, spec: GenerationSpec) -> tuple[Collection, bool]:
         """Create the collection with generation `spec`, or apply what can change without a re-index.
@@ -79,8 +83,14 @@ class Collections:
 
     def get(self, name: str) -> Collection:
         """Raises `NotFound` (`collection_not_found`)."""
+        revision = self._catalogue.revision(_TABLES)
+        known = self._known.get(name, revision=revision)
+        if known is not None:
+            return known
         with self._catalogue.read() as connection:
-            return load_collection(connection, name)
+            collection = load_collection(connection, name)
+        self._known.put(name, collection, revision=revision)
+        return collection
 
     def list(self) -> list[Collection]:
         """All collections by name."""

@@ -2,6 +2,7 @@
 
 from retrieve.analysis import ANALYSER
 from retrieve.credibility_keeper import CredibilityKeeper
+from retrieve.fusion_weights import FusionTable, FusionWeights
 from retrieve.query import Access, Hit, Mode, Query, Ranking, Scores
 from retrieve.reindex import GateCheck, GateVerdict, Generations, ReindexHandler
 from retrieve.rerank import CrossEncoderReranker, ReadingReranker, Reranker, read_hits
@@ -15,6 +16,8 @@ __all__ = [
     "Access",
     "CredibilityKeeper",
     "CrossEncoderReranker",
+    "FusionTable",
+    "FusionWeights",
     "GateCheck",
     "GateVerdict",
     "Generations",

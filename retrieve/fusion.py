@@ -1,16 +1,16 @@
 """Two or more ranked lists of candidates into one. Knows no index and no text; keeps the score of every
 stage.
 
-The default is `convex_combination` with equal weights: on the English development sets it was better than
-reciprocal rank fusion throughout, and never measurably worse than the better list alone
-(docs/decisions/0003-index-engines.md). `embedder_fits` decides which queries the vectors have no part in.
+The default, `spread`, is a convex combination whose weights are those of the query at hand: each list counts in
+proportion to how far its scores lie apart, at a rate fitted for the embedder (`retrieve.fusion_weights`). An embedder
+for which nothing was fitted gets equal weights. `embedder_fits` decides which queries the vectors have no part in.
 """
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,10 @@ from retrieve.candidates import Candidates, check_top_k
 RRF_K = 60
 """Cormack, Clarke and Buettcher (2009) chose it on TREC data and found values around it to differ little."""
 
-DEFAULT_FUSION = "convex"
+DEFAULT_FUSION = "spread"
+
+_LEAST_SPREAD = 1e-6
+"""Of a list that finds everything equally good: it decides nothing, but what it found is found."""
 
 MIN_SCRIPT_SHARE = 0.5
 """Half of a query's letters must be in a script of the embedder; a product name in a Chinese question is
@@ -31,11 +34,24 @@ less.
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stage:
-    """A list of candidates with name and weight of the stage that found it; weight 0 leaves it out."""
+    """A list of candidates with name and weight of the stage that found it; weight 0 leaves it out.
+
+    `floor` is the score of a chunk that the list does not hold, None for that of its last candidate: a list cut to the
+    best of many says no more of the rest.
+    """
 
     name: str
     candidates: Candidates
     weight: float = 1.0
+    floor: float | None = None
+
+    @property
+    def spread(self) -> float:
+        """How far the best candidate lies above what the list does not hold; 0 of an empty list."""
+        scores = self.candidates.scores
+        if len(scores) == 0:
+            return 0.0
+        return float(scores[0]) - (float(scores[-1]) if self.floor is None else self.floor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +84,14 @@ def reciprocal_rank_fusion(stages: Sequence[Stage], *, top_k: int, rrf_k: int = 
     """
     if rrf_k < 0:
         raise InvalidInput(f"rrf_k is {rrf_k}; it must be 0 or more ({RRF_K} in the paper)")
-    return _fuse(stages, lambda candidates: 1.0 / (rrf_k + _ranks(candidates)), top_k=top_k)
+    return _fuse(stages, lambda stage: 1.0 / (rrf_k + _ranks(stage.candidates)), top_k=top_k)
 
 
 def convex_combination(stages: Sequence[Stage], *, top_k: int) -> tuple[FusedHit, ...]:
-    """Sum over the stages of weight * (score - min) / (max - min), divided by the sum of the weights: in [0,
-    1].
+    """Sum over the stages of weight * (score - floor) / (max - floor), divided by the sum of the weights: in [0, 1].
 
-    min and max are those of the stage's own list, so its last candidate counts as much as one not found: 0. A
-    list whose scores are all equal counts 1 throughout. Lists should be much longer than `top_k` (100 for
+    max is that of the stage's own list; without a floor its last candidate counts as much as one not found: 0. A
+    list whose scores are all equal to the floor counts 1 throughout. Lists should be much longer than `top_k` (100 for
     10). Returns at most `top_k` hits by score descending, then chunk key ascending. Raises `InvalidInput` if
     `top_k` is below 1, a weight is negative or not finite, or two stages share a name.
 
@@ -85,9 +100,21 @@ def convex_combination(stages: Sequence[Stage], *, top_k: int) -> tuple[FusedHit
     return _fuse(_weights_sum_to_1(stages), _min_max, top_k=top_k)
 
 
+def spread_combination(stages: Sequence[Stage], *, top_k: int) -> tuple[FusedHit, ...]:
+    """`convex_combination` of stages whose weights are worths of one unit of score: times its spread, a stage's weight.
+
+    So scores are added as they are, at fixed rates: a list that sets its best candidates clearly apart decides, one
+    that finds everything equally good does not. Order and errors as in `convex_combination`.
+    """
+    _check_stages(stages)
+    spread = [replace(stage, weight=stage.weight * max(stage.spread, _LEAST_SPREAD)) for stage in stages]
+    return convex_combination(spread, top_k=top_k)
+
+
 FUSIONS: Mapping[str, Callable[..., tuple[FusedHit, ...]]] = {
     "convex": convex_combination,
     "rrf": reciprocal_rank_fusion,
+    "spread": spread_combination,
 }
 
 
@@ -98,24 +125,6 @@ def fuse(stages: Sequence[Stage], *, top_k: int, fusion: str = DEFAULT_FUSION) -
     if fusion not in FUSIONS:
         raise InvalidInput(f"unknown fusion {fusion!r}; choose one of {', '.join(sorted(FUSIONS))}")
     return FUSIONS[fusion](stages, top_k=top_k)
-
-
-def fuse_vector_and_lexical(
-    vector: Candidates,
-    lexical: Candidates,
-    *,
-    top_k: int,
-    weight_vector: float = 1.0,
-    weight_lexical: float = 1.0,
-    fusion: str = DEFAULT_FUSION,
-) -> tuple[FusedHit, ...]:
-    """Fuse the stages `vector` and `lexical`, weighted for this query.
-
-    `weight_vector` is 0 for a query that the embedder cannot represent (see `embedder_fits`); then only the
-    lexical candidates count. Order and errors as in `fuse`.
-    """
-    stages = (Stage("vector", vector, weight_vector), Stage("lexical", lexical, weight_lexical))
-    return fuse(stages, top_k=top_k, fusion=fusion)
 
 
 def embedder_fits(query: str, *, languages: tuple[str, ...] | None, min_share: float = MIN_SCRIPT_SHARE) -> bool:
@@ -176,7 +185,7 @@ def _script(letter: str) -> str:
 
 
 def _fuse(
-    stages: Sequence[Stage], contribution: Callable[[Candidates], NDArray[np.float64]], *, top_k: int
+    stages: Sequence[Stage], contribution: Callable[[Stage], NDArray[np.float64]], *, top_k: int
 ) -> tuple[FusedHit, ...]:
     """Weighted sum of what each stage contributes to each of its candidates."""
     check_top_k(top_k)
@@ -184,13 +193,13 @@ def _fuse(
     totals: dict[int, float] = {}
     for stage in stages:
         if stage.weight > 0:
-            parts = stage.weight * contribution(stage.candidates)
+            parts = stage.weight * contribution(stage)
             for chunk, part in zip(stage.candidates.chunks.tolist(), parts.tolist(), strict=True):
                 totals[chunk] = totals.get(chunk, 0.0) + part
     best = sorted(totals, key=lambda chunk: (-totals[chunk], chunk))[:top_k]
     places = {stage.name: _places(stage.candidates) for stage in stages}
     return tuple(
-        FusedHit(chunk, totals[chunk], {name: of[chunk] for name, of in places.items() if chunk in of})
+        FusedHit(chunk, totals[chunk], {name: StageScore(*of[chunk]) for name, of in places.items() if chunk in of})
         for chunk in best
     )
 
@@ -204,20 +213,22 @@ def _check_stages(stages: Sequence[Stage]) -> None:
             raise InvalidInput(f"stage {stage.name} has weight {stage.weight}; it must be finite and 0 or more")
 
 
-def _places(candidates: Candidates) -> dict[int, StageScore]:
+def _places(candidates: Candidates) -> dict[int, tuple[int, float]]:
+    """Rank and score of each chunk."""
     pairs = zip(candidates.chunks.tolist(), candidates.scores.tolist(), strict=True)
-    return {chunk: StageScore(rank, score) for rank, (chunk, score) in enumerate(pairs, start=1)}
+    return {chunk: (rank, score) for rank, (chunk, score) in enumerate(pairs, start=1)}
 
 
 def _ranks(candidates: Candidates) -> NDArray[np.float64]:
     return np.arange(1, len(candidates) + 1, dtype=np.float64)
 
 
-def _min_max(candidates: Candidates) -> NDArray[np.float64]:
-    scores = candidates.scores.astype(np.float64)
-    if len(scores) == 0 or scores[0] == scores[-1]:
+def _min_max(stage: Stage) -> NDArray[np.float64]:
+    scores = stage.candidates.scores.astype(np.float64)
+    if stage.spread == 0:
         return np.ones(len(scores))
-    scaled: NDArray[np.float64] = (scores - scores[-1]) / (scores[0] - scores[-1])
+    floor = scores[-1] if stage.floor is None else stage.floor
+    scaled: NDArray[np.float64] = (scores - floor) / stage.spread
     return scaled
 
 
@@ -226,4 +237,4 @@ def _weights_sum_to_1(stages: Sequence[Stage]) -> list[Stage]:
     total = sum(stage.weight for stage in stages)
     if not total > 0 or not np.isfinite(total):
         return list(stages)
-    return [Stage(stage.name, stage.candidates, stage.weight / total) for stage in stages]
+    return [replace(stage, weight=stage.weight / total) for stage in stages]

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
-from sqlalchemy import Connection, Row, select
-
+from ingest.caches import CacheStats, LruCache
 from ingest.catalogue import Catalogue, schema
-from ingest.credibility import Credibility
-from ingest.errors import Unavailable
 from ingest.generations import Generation, GenerationSpec
-from ingest.models import Encoder, ModelRuntime, Priority
+from ingest.models import Encoder, FloatArray, ModelRuntime, Priority
+from retrieve import hydration
 from retrieve.analysis import analyse_query
 from retrieve.candidates import Candidates
 from retrieve.collapse import collapse_duplicates
-from retrieve.fusion import FusedHit, embedder_fits, fuse_vector_and_lexical
+from retrieve.fusion import FusedHit, embedder_fits
+from retrieve.fusion_weights import FusionTable, fuse_vector_and_lexical
 from retrieve.generation_index import Snapshot
+from retrieve.hydration import Hydration
 from retrieve.merging import merge_neighbours
-from retrieve.query import Access, Hit, Query, Ranking, Scores
+from retrieve.query import Access, Query, Ranking
 from retrieve.rerank import Reranker, reranks
 from retrieve.restriction import Restriction
 from retrieve.settings import RetrieveSettings
@@ -30,6 +29,8 @@ from retrieve.snapshots import Indexes
 from retrieve.visibility import VisibleVersions
 
 _HYDRATE_FACTOR = 3
+_TABLES = (*hydration.TABLES, schema.document_access, schema.generations, schema.collections)
+"""A change of one of these may change a ranking."""
 
 
 class Searcher:
@@ -44,6 +45,7 @@ class Searcher:
         encoder_for: Callable[[GenerationSpec], Encoder],
         reranker: Reranker | None,
         settings: RetrieveSettings,
+        fusion_table: FusionTable | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._indexes = indexes
@@ -51,13 +53,29 @@ class Searcher:
         self._encoder_for = encoder_for
         self._reranker = reranker
         self._settings = settings
+        self._fusion_table = fusion_table or FusionTable()
         self._visible = VisibleVersions()
-        self._vector_side = ThreadPoolExecutor(max_workers=32, thread_name_prefix="vector-search")
+        self._hydration = Hydration(catalogue, cached_mib=settings.chunk_cache_mib)
+        self._embeddings: LruCache[FloatArray] = LruCache(settings.query_cache_entries)
+        self._rankings: LruCache[Ranking] = LruCache(settings.result_cache_hits)
 
     @property
     def reranker_name(self) -> str | None:
         """The model of the reranking stage; None while the stage is off."""
         return self._reranker.name if self._reranker else None
+
+    def fusion_of(self, spec: GenerationSpec) -> tuple[str, float, float]:
+        """How the two lists are joined for a generation: method, worth of a cosine, worth of a BM25 score."""
+        fusion, weights = self._fusion_table.fusion_of(spec.embedder, self._settings.fusion)
+        return fusion, weights.vector, weights.lexical
+
+    def cache_stats(self) -> Mapping[str, CacheStats]:
+        """How well each memory of the search path serves, by its name."""
+        return {
+            "rankings": self._rankings.stats(),
+            "query_embeddings": self._embeddings.stats(),
+            "chunks": self._hydration.stats(),
+        }
 
     def snapshot_seq(self, *, collection_pk: int, generation: Generation) -> int:
         """The change of the log up to which searches that begin now see the collection. Errors as `search`."""
@@ -67,34 +85,48 @@ class Searcher:
         """Hits by score, highest first, at most `query.top_k`; equal scores in order of ingestion.
 
         Sees the state of the published snapshot, without tombstoned documents and without those that `access` or the
-        filter exclude; both apply before scoring. Raises `InvalidInput` for a bad filter, `DeadlineExceeded` and
-        `Overloaded` when a model is too slow or too busy, `Unavailable` when the index cannot be loaded.
+        filter exclude; both apply before scoring. The ranking of the same query is remembered until a document
+        changes; `timings_ms` then names the stage `cache` only. Raises `InvalidInput` for a bad filter,
+        `DeadlineExceeded` and `Overloaded` when a model is too slow or too busy, `Unavailable` when the index cannot
+        be loaded.
         """
-        timings: dict[str, float] = {}
+        begun = time.perf_counter()
+        revision = self._catalogue.revision(_TABLES)
         # snapshot first: the catalogue still knows what the snapshot holds, while an older restriction would miss it
         snapshot = self._indexes.snapshot(collection_pk, generation)
+        key = (collection_pk, access.tags, generation.pk, snapshot.seq, *_query_key(query))
+        known = self._rankings.get(key, revision=revision)
+        if known is not None:
+            return replace(known, timings_ms={"cache": round((time.perf_counter() - begun) * 1000, 3)})
+        ranking = self._search(query, collection_pk, generation, snapshot, access)
+        self._rankings.put(key, ranking, weight=1 + len(ranking.hits), revision=revision)
+        return ranking
+
+    def _search(
+        self,
+        query: Query,
+        collection_pk: int,
+        generation: Generation,
+        snapshot: Snapshot,
+        access: Access,
+    ) -> Ranking:
+        timings: dict[str, float] = {}
         with _timed(timings, "restrict"), self._catalogue.read() as connection:
             restriction = self._visible.restriction(connection, collection_pk, query.filter, access)
         vector, lexical, vector_used = self._candidates(query, generation, snapshot, restriction, timings)
+        reranked = query.rerank and reranks(self._reranker, query.text)
         with _timed(timings, "fuse"):
-            depth = max(query.top_k, self._settings.rerank_candidates) * _HYDRATE_FACTOR
-            fused = fuse_vector_and_lexical(
-                vector,
-                lexical,
-                top_k=depth,
-                weight_vector=float(vector_used),
-                weight_lexical=float(query.mode != "vector"),
-                fusion=self._settings.fusion,
-            )
-        with _timed(timings, "hydrate"), self._catalogue.read() as connection:
-            hits = self._hydrate(connection, fused)
+            fused = self._fuse(query, generation, vector, lexical, vector_used, reranked=reranked)
+        with _timed(timings, "hydrate"):
+            hits = self._hydration.hits(fused, credibility_weight=self._settings.credibility_weight)
         if self._settings.collapse_duplicates:
             with _timed(timings, "collapse"):
                 hits = collapse_duplicates(hits)
-        reranked = query.rerank and reranks(self._reranker, query.text)
         if reranked:
+            assert self._reranker is not None
             with _timed(timings, "rerank"):
-                hits = self._rerank(query.text, hits, depth=max(self._settings.rerank_candidates, query.top_k))
+                head = hits[: max(self._settings.rerank_candidates, query.top_k)]  # what it does not read is left out
+                hits = self._reranker.rerank(query.text, head, timeout_s=self._settings.search_timeout_s)
         hits = [replace(hit, rank=rank) for rank, hit in enumerate(merge_neighbours(hits)[: query.top_k], start=1)]
         return Ranking(
             tuple(hits),
@@ -105,9 +137,6 @@ class Searcher:
             timings,
         )
 
-    def close(self) -> None:
-        self._vector_side.shutdown(wait=True)
-
     def _candidates(
         self,
         query: Query,
@@ -116,125 +145,78 @@ class Searcher:
         restriction: Restriction,
         timings: dict[str, float],
     ) -> tuple[Candidates, Candidates, bool]:
-        """Candidates of the vector and of the lexical index, searched side by side; and whether the vectors count.
+        """Candidates of the vector and of the lexical index, and whether the vectors count.
 
-        An embedder that cannot read the query's script is left out of a hybrid search.
+        An embedder that cannot read the query's script is left out of a hybrid search. While the model embeds the
+        query, this thread searches the lexical index.
         """
-        depth = max(self._settings.candidates, query.top_k * _HYDRATE_FACTOR)
+        depth = self._depth(query)
         encoder = self._encoder_for(generation.spec)
         vector_used = query.mode == "vector" or (
             query.mode == "hybrid" and embedder_fits(query.text, languages=encoder.languages)
         )
-        pending = None
-        if vector_used:
-            try:
-                pending = self._vector_side.submit(
-                    self._vector_candidates, query.text, encoder, snapshot, restriction, depth, timings
-                )
-            except RuntimeError as stopped:
-                raise Unavailable("the service is shutting down") from stopped
+        embedded = self._begin_embedding(query.text, encoder) if vector_used else None
         lexical = Candidates.none()
         if query.mode != "vector":
             with _timed(timings, "lexical"):
                 lexical = snapshot.lexical.search(analyse_query(query.text), top_k=depth, restriction=restriction)
-        return (pending.result() if pending else Candidates.none()), lexical, vector_used
-
-    def _vector_candidates(
-        self,
-        text: str,
-        encoder: Encoder,
-        snapshot: Snapshot,
-        restriction: Restriction,
-        depth: int,
-        timings: dict[str, float],
-    ) -> Candidates:
+        if embedded is None:
+            return Candidates.none(), lexical, vector_used
         with _timed(timings, "embed"):
-            vector = self._runtime.embed(
-                encoder,
-                [text],
-                kind="query",
-                priority=Priority.QUERY,
-                timeout_s=self._settings.search_timeout_s,
-            )[0]
+            embedding = embedded()
         with _timed(timings, "vector"):
-            return snapshot.vector.search(vector, top_k=depth, restriction=restriction)
+            return snapshot.vector.search(embedding, top_k=depth, restriction=restriction), lexical, vector_used
 
-    def _hydrate(self, connection: Connection, fused: Sequence[FusedHit]) -> list[Hit]:
-        """The fused chunks with their texts, credibility in the score, in the new order.
+    def _begin_embedding(self, text: str, encoder: Encoder) -> Callable[[], FloatArray]:
+        """The function that waits for the query's vector, float32 of shape (dimensions,), where it is not known yet."""
+        key = (encoder.name, encoder.revision, text)
+        known = self._embeddings.get(key)
+        if known is not None:
+            return lambda: known
+        begun = self._runtime.begin_embedding(encoder, [text], kind="query", priority=Priority.QUERY)
 
-        Chunks that were purged meanwhile drop out.
-        """
-        rows = {row.pk: row for row in connection.execute(_chunk_query([hit.chunk for hit in fused]))}
-        hits = [_hit(rows[hit.chunk], hit, self._settings.credibility_weight) for hit in fused if hit.chunk in rows]
-        return sorted(hits, key=lambda hit: -hit.score)
+        def finish() -> FloatArray:
+            vector: FloatArray = begun(self._settings.search_timeout_s)[0]
+            self._embeddings.put(key, vector)
+            return vector
 
-    def _rerank(self, text: str, hits: list[Hit], *, depth: int) -> list[Hit]:
-        """The best `depth` candidates in the reranker's order; what it did not read is left out."""
-        assert self._reranker is not None
-        return self._reranker.rerank(text, hits[:depth], timeout_s=self._settings.search_timeout_s)
+        return finish
 
-
-def _chunk_query(chunk_pks: Sequence[int]) -> Any:
-    chunks, versions, documents = schema.chunks, schema.versions, schema.documents
-    joined = chunks.join(versions, versions.c.pk == chunks.c.version_pk).join(
-        documents, documents.c.pk == versions.c.document_pk
-    )
-    return (
-        select(
-            chunks,
-            versions.c.document_pk,
-            versions.c.version,
-            versions.c.title,
-            versions.c.language,
-            versions.c.document_date,
-            documents.c.document_id,
-            documents.c.duplicate_of_pk,
-            documents.c.credibility,
-            documents.c.credibility_source,
-            documents.c.credibility_freshness,
-            documents.c.credibility_corroboration,
-            documents.c.credibility_feedback,
-            documents.c.credibility_extraction,
+    def _fuse(
+        self,
+        query: Query,
+        generation: Generation,
+        vector: Candidates,
+        lexical: Candidates,
+        vector_used: bool,
+        *,
+        reranked: bool,
+    ) -> tuple[FusedHit, ...]:
+        """The best fused chunks: more than are asked for, because neighbours become one."""
+        fusion, weights = self._fusion_table.fusion_of(generation.spec.embedder, self._settings.fusion)
+        wanted = max(query.top_k, self._settings.rerank_candidates) if reranked else query.top_k
+        return fuse_vector_and_lexical(
+            vector,
+            lexical,
+            top_k=wanted * _HYDRATE_FACTOR,
+            depth=self._depth(query),
+            fusion=fusion,
+            weights=weights,
+            use_vector=vector_used,
+            use_lexical=query.mode != "vector",
         )
-        .select_from(joined)
-        .where(chunks.c.pk.in_(chunk_pks))
-    )
+
+    def _depth(self, query: Query) -> int:
+        return max(self._settings.candidates, query.top_k * _HYDRATE_FACTOR)
 
 
-def _hit(row: Row[Any], fused: FusedHit, credibility_weight: float) -> Hit:
-    stages = fused.stages
-    return Hit(
-        rank=0,
-        chunk_id=str(row.pk),
-        document_id=row.document_id,
-        document_pk=row.document_pk,
-        version=row.version,
-        version_pk=row.version_pk,
-        title=row.title,
-        page=row.page,
-        heading=row.heading,
-        char_start=row.char_start,
-        char_end=row.char_end,
-        text=row.text,
-        score=fused.score * (1 + credibility_weight * (row.credibility - 0.5)),
-        scores=Scores(
-            vector=stages["vector"].score if "vector" in stages else None,
-            lexical=stages["lexical"].score if "lexical" in stages else None,
-            fused=fused.score,
-            rerank=None,
-            credibility=row.credibility,
-        ),
-        language=row.language,
-        document_date=row.document_date,
-        credibility=Credibility(
-            row.credibility_source,
-            row.credibility_freshness,
-            row.credibility_corroboration,
-            row.credibility_feedback,
-            row.credibility_extraction,
-        ),
-        original_pk=row.duplicate_of_pk or row.document_pk,
-    )
+def _query_key(query: Query) -> tuple[Hashable, ...]:
+    """Equal for equal queries. A filter that is no JSON is its own key: whoever reads it says what is wrong."""
+    try:
+        conditions: Hashable = json.dumps(query.filter, sort_keys=True)
+    except (TypeError, ValueError, RecursionError):
+        conditions = id(query)
+    return query.text, query.top_k, query.mode, query.rerank, conditions
 
 
 @contextmanager

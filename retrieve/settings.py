@@ -31,9 +31,9 @@ class RetrieveSettings(BaseModel):
     generations_kept: int = Field(
         1, ge=0, le=20, description="Replaced index generations that are kept for going back, per collection."
     )
-    fusion: Literal["convex", "rrf"] = Field(
-        "convex",
-        description="How vector and lexical lists are joined; see docs/decisions/0003-index-engines.md.",
+    fusion: Literal["spread", "convex", "rrf"] = Field(
+        "spread",
+        description="How vector and lexical lists are joined; see docs/decisions/0022-fusion-by-spread.md.",
     )
     candidates: int = Field(100, ge=1, le=10_000, description="Candidates that each index hands to fusion.")
     reranker_model: str = Field(
@@ -68,6 +68,18 @@ class RetrieveSettings(BaseModel):
     collapse_duplicates: bool = Field(
         True,
         description="Leave out a passage of a near duplicate that says nothing beyond a better one; it is named there.",
+    )
+    query_cache_entries: int = Field(
+        4_096, ge=0, description="Query embeddings that are remembered (1.5 kB each with 384 dimensions)."
+    )
+    result_cache_hits: int = Field(
+        20_000, ge=0, description="Hits (about 1 kB each) of rankings that are remembered until a document changes."
+    )
+    chunk_cache_mib: int = Field(
+        32,
+        ge=0,
+        description="Text of chunks that is remembered until a document changes.",
+        json_schema_extra={"unit": "MiB"},
     )
     search_timeout_s: float = Field(
         30.0, gt=0, description="Longest wait for a model during a search.", json_schema_extra={"unit": "s"}

@@ -68,4 +68,4 @@ async def get_metrics(request: Request, caller: Reader, service: ServiceDep) -> 
     """Counters of this process, for Prometheus."""
     metrics: Metrics = request.app.state.metrics
     counts = service.language_model.generator.counts if service.language_model else {}
-    return PlainTextResponse(metrics.render(counts), media_type=CONTENT_TYPE)
+    return PlainTextResponse(metrics.render(counts, service.searcher.cache_stats()), media_type=CONTENT_TYPE)

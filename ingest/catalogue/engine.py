@@ -55,12 +55,24 @@ class Catalogue:
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="catalogue-writer")
         self._writer_thread: int | None = None
         self._revisions: Counter[str] = Counter()
+        self._watching = threading.Lock()
+        self._watch: sqlite3.Connection | None = None
         try:
             with _mapped_errors():
                 self._submit(self._migrate).result()
+            self._watch = sqlite3.connect(path, check_same_thread=False)
         except BaseException:
             self.close()
             raise
+
+    def state(self) -> int:
+        """A number that ascends with every commit to the file, by whatever process. For what others may change too:
+        `revision` knows of the changes of this process only, but of which tables they were.
+        """
+        with self._watching:
+            if self._watch is None:
+                raise Unavailable("the catalogue is closed: the service is shutting down")
+            return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
 
     def revision(self, tables: Sequence[Table]) -> int:
         """A number that is another one after every change of one of these tables.
@@ -95,6 +107,10 @@ class Catalogue:
 
     def close(self) -> None:
         self._writer.shutdown(wait=True)
+        with self._watching:
+            if self._watch is not None:
+                self._watch.close()
+                self._watch = None
         self._engine.dispose()
 
     def _submit(self, task: Callable[[], Result]) -> Future[Result]:

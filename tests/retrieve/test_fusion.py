@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,9 +19,10 @@ from retrieve.fusion import (
     convex_combination,
     embedder_fits,
     fuse,
-    fuse_vector_and_lexical,
     reciprocal_rank_fusion,
+    spread_combination,
 )
+from retrieve.fusion_weights import EQUAL, FusionTable, FusionWeights, fuse_vector_and_lexical
 
 
 def candidates(**scores: float) -> Candidates:
@@ -62,6 +65,63 @@ def test_convex_combination_divides_by_the_sum_of_weights() -> None:
     assert scores(hits) == pytest.approx({3: 0.75, 1: 0.25 + 0.75 * 0.6})
 
 
+def test_spread_adds_scores_at_their_worths() -> None:
+    """A cosine worth 10 and a BM25 score worth 0.1: ranges of 4 and 1, so shares of 4/5 and 1/5."""
+    hits = spread_combination([Stage("v", VECTOR, 10), Stage("l", LEXICAL, 0.1)], top_k=10)
+    assert scores(hits) == pytest.approx({1: 0.8 + 0.2 * 0.6, 2: 0.6, 3: 0.2, 4: 0.0})
+
+
+def test_what_a_complete_list_does_not_hold_scores_nothing() -> None:
+    """With a floor of 0 the last candidate of the list counts for something; without, it counts as one not found."""
+    below, at = (convex_combination([Stage("l", LEXICAL, floor=floor)], top_k=10)[-1] for floor in (0.0, None))
+    assert (below.score, at.score) == (pytest.approx(2 / 12), 0.0)
+
+
+def test_a_short_lexical_list_is_complete() -> None:
+    """Fewer candidates than asked for: no other chunk has a word of the query."""
+    hits = {
+        depth: fuse_vector_and_lexical(VECTOR, LEXICAL, top_k=10, depth=depth, fusion="convex", use_vector=False)
+        for depth in (3, 4)
+    }
+    assert (hits[3][-1].score, hits[4][-1].score) == (0.0, pytest.approx(2 / 12))
+
+
+def test_an_embedder_without_fitted_weights_gets_equal_ones() -> None:
+    """Scores of another model have another range, so its lists are scaled first; other methods take no weights."""
+    table = FusionTable({"a": FusionWeights(10, 0.1)})
+    assert table.fusion_of("a", "spread") == ("spread", FusionWeights(10, 0.1))
+    assert table.fusion_of("b", "spread") == ("convex", EQUAL)
+    assert table.fusion_of("a", "rrf") == ("rrf", EQUAL)
+
+
+def test_later_tables_take_precedence(tmp_path: Path) -> None:
+    """A collection's owner fits anew; what is not fitted again stays; a missing file is no table."""
+    shipped, own = tmp_path / "shipped.json", tmp_path / "own.json"
+    shipped.write_text('{"a": {"vector": 1, "lexical": 2}, "b": {"vector": 3, "lexical": 4}}')
+    own.write_text('{"b": {"vector": 5, "lexical": 6}}')
+    table = FusionTable.load([shipped, own, tmp_path / "missing.json"])
+    assert table.weights == {"a": FusionWeights(1, 2), "b": FusionWeights(5, 6)}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "[1]", "{}x", '{"a": 1}', '{"a": {"vector": 1}}'])
+def test_a_broken_table_is_refused(tmp_path: Path, text: str) -> None:
+    """The message names the file, and how to make it anew."""
+    path = tmp_path / "fusion.json"
+    path.write_text(text)
+    with pytest.raises(InvalidInput, match="fit-fusion"):
+        FusionTable.load([path])
+
+
+def test_impossible_weights_are_refused(tmp_path: Path) -> None:
+    """Also when they stand in a file."""
+    with pytest.raises(InvalidInput, match="lexical is -1"):
+        FusionWeights(1, -1)
+    path = tmp_path / "fusion.json"
+    path.write_text('{"a": {"vector": 1e999, "lexical": 1}}')
+    with pytest.raises(InvalidInput, match="vector is inf"):
+        FusionTable.load([path])
+
+
 def test_equal_scores_count_one_in_a_convex_combination() -> None:
     """A list of a single candidate has no range; its candidate is its best."""
     hits = convex_combination([Stage("lexical", candidates(c5=3))], top_k=10)
@@ -79,7 +139,7 @@ def test_ties_go_to_the_lower_chunk_key(fusion: str) -> None:
 @pytest.mark.parametrize("fusion", FUSIONS)
 def test_each_stage_keeps_its_rank_and_score(fusion: str) -> None:
     """A hit tells where each stage had it, and nothing of a stage that had it not."""
-    hits = fuse_vector_and_lexical(VECTOR, LEXICAL, top_k=10, fusion=fusion)
+    hits = fuse_vector_and_lexical(VECTOR, LEXICAL, top_k=10, depth=3, fusion=fusion)
     stages = {hit.chunk: hit.stages for hit in hits}
     assert stages[3] == {"vector": StageScore(3, 0.5), "lexical": StageScore(1, 12.0)}
     assert stages[4] == {"lexical": StageScore(3, 2.0)}
@@ -88,7 +148,7 @@ def test_each_stage_keeps_its_rank_and_score(fusion: str) -> None:
 @pytest.mark.parametrize("fusion", FUSIONS)
 def test_weight_zero_leaves_a_list_out(fusion: str) -> None:
     """With no weight on the vectors the order is the lexical one, and chunk 2 is not there at all."""
-    hits = fuse_vector_and_lexical(VECTOR, LEXICAL, top_k=10, weight_vector=0, fusion=fusion)
+    hits = fuse_vector_and_lexical(VECTOR, LEXICAL, top_k=10, depth=3, use_vector=False, fusion=fusion)
     assert [hit.chunk for hit in hits] == [3, 1, 4]
 
 
@@ -121,7 +181,7 @@ def test_negative_rrf_k_and_unknown_fusion_are_refused() -> None:
     """rrf_k of -1 would divide by zero; a misspelt method is not the default one."""
     with pytest.raises(InvalidInput, match="rrf_k is -1"):
         reciprocal_rank_fusion([], top_k=1, rrf_k=-1)
-    with pytest.raises(InvalidInput, match="choose one of convex, rrf"):
+    with pytest.raises(InvalidInput, match="choose one of convex, rrf, spread"):
         fuse([], top_k=1, fusion="borda")
 
 

@@ -66,11 +66,9 @@ def ranking(service: Service, query: Query, reranker: Reranker | None = None, **
         reranker=reranker,
         settings=service.settings.model_copy(update=settings),
     )
-    found = searcher.search(
+    return searcher.search(
         query, collection_pk=collection.pk, generation=collection.live_generation, access=Access.everything()
     )
-    searcher.close()
-    return found
 
 
 def hit(start: int, end: int, *, score: float = 1.0, version_pk: int = 1, page: int | None = None) -> Hit:
@@ -276,9 +274,9 @@ def test_a_reranker_that_cannot_be_loaded_is_unavailable(tmp_path: object) -> No
         CrossEncoderScorer(f"{tmp_path}/nothing")
 
 
-def test_a_closed_searcher_says_so(service: Service) -> None:
+def test_a_search_after_the_models_are_closed_says_so(service: Service) -> None:
     """A late request learns that the service is shutting down."""
     ingest(service, {"a.txt": b"Ferries leave at nine."})
-    service.searcher.close()
+    service.runtime.close()
     with pytest.raises(Unavailable, match="shutting down"):
         search(service, "ferries")

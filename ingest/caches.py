@@ -1,0 +1,74 @@
+"""Bounded memories. What they hold is exact or absent: nobody waits for an entry to grow old."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStats:
+    """Lookups that found something and those that did not, since the start; entries and their weight now."""
+
+    hits: int
+    misses: int
+    entries: int
+    weight: int
+
+
+class LruCache(Generic[Value]):
+    """Values of at most `weight_max` together; the one used longest ago goes first. Thread-safe.
+
+    With a `revision` at `get` and `put`, values live as long as the revision stays what it is: a higher one drops
+    everything that was remembered under a lower one, and nothing is remembered for a revision already past.
+    """
+
+    def __init__(self, weight_max: int) -> None:
+        self._weight_max = weight_max
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[Hashable, tuple[Value, int]] = OrderedDict()
+        self._weight = 0
+        self._revision = 0
+        self._hits = 0
+        self._misses = 0
+
+    def get(self, key: Hashable, *, revision: int = 0) -> Value | None:
+        """The value under `key`; None when there is none for this revision."""
+        with self._lock:
+            self._renew(revision)
+            found = self._entries.get(key) if revision == self._revision else None
+            if found is None:
+                self._misses += 1
+                return None
+            self._hits += 1
+            self._entries.move_to_end(key)
+            return found[0]
+
+    def put(self, key: Hashable, value: Value, *, weight: int = 1, revision: int = 0) -> None:
+        """Remember `value`, and forget what then is too much; a value heavier than everything is not remembered."""
+        with self._lock:
+            self._renew(revision)
+            if revision < self._revision or weight > self._weight_max:
+                return
+            _, before = self._entries.pop(key, (None, 0))
+            self._entries[key] = (value, weight)
+            self._weight += weight - before
+            while self._weight > self._weight_max:
+                _, (_, gone) = self._entries.popitem(last=False)
+                self._weight -= gone
+
+    def stats(self) -> CacheStats:
+        """How well it serves."""
+        with self._lock:
+            return CacheStats(self._hits, self._misses, len(self._entries), self._weight)
+
+    def _renew(self, revision: int) -> None:
+        if revision > self._revision:
+            self._entries.clear()
+            self._weight = 0
+            self._revision = revision

@@ -1,0 +1,54 @@
+"""Bounded memories: bounded, counted, never out of date."""
+
+from __future__ import annotations
+
+from ingest.caches import LruCache
+
+
+def test_the_value_used_longest_ago_goes_first() -> None:
+    """Reading counts as using; weights add up to the bound at most."""
+    cache: LruCache[str] = LruCache(3)
+    cache.put("a", "A")
+    cache.put("b", "B", weight=2)
+    assert cache.get("a") == "A"
+    cache.put("c", "C")
+    assert [cache.get(key) for key in "abc"] == ["A", None, "C"]
+    assert cache.stats().weight == 2
+
+
+def test_a_value_under_the_same_key_is_replaced() -> None:
+    """Its weight too."""
+    cache: LruCache[str] = LruCache(10)
+    cache.put("a", "old", weight=8)
+    cache.put("a", "new", weight=3)
+    assert cache.get("a") == "new"
+    assert cache.stats().weight == 3
+
+
+def test_a_value_too_heavy_is_not_remembered() -> None:
+    """It would push out everything, and then not fit."""
+    cache: LruCache[str] = LruCache(2)
+    cache.put("a", "A")
+    cache.put("b", "B", weight=3)
+    assert [cache.get(key) for key in "ab"] == ["A", None]
+
+
+def test_a_new_revision_drops_everything() -> None:
+    """And what was computed under an old one comes too late."""
+    cache: LruCache[str] = LruCache(10)
+    cache.put("a", "A", revision=1)
+    assert cache.get("a", revision=1) == "A"
+    assert cache.get("a", revision=2) is None
+    cache.put("b", "B", revision=1)
+    assert cache.get("b", revision=2) is None
+    assert cache.get("b", revision=1) is None
+    assert cache.stats().entries == 0
+
+
+def test_hits_and_misses_are_counted() -> None:
+    """Since the start, over all revisions."""
+    cache: LruCache[str] = LruCache(10)
+    cache.put("a", "A", revision=1)
+    cache.get("a", revision=1)
+    cache.get("a", revision=2)
+    assert (cache.stats().hits, cache.stats().misses) == (1, 1)
