@@ -6,7 +6,7 @@ Chunks are spans of the extracted text: `text[start:end]` is the chunk, exactly.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from ingest.sentences import Span, sentence_spans
 
 _CHARS_PER_TOKEN_MAX = 12
 _CONTEXT_CHARS_MAX = 160
+_CHARS_AT_ONCE = 100_000
 _HEADING_BREAK_SHARE = 1 / 3
 
 
@@ -74,9 +75,9 @@ def chunk_document(document: ParsedDocument, counter: TokenCounter, shape: Chunk
     goes on under the same heading, a chunk begins with the last sentences of the one before it, up to `shape.overlap`
     tokens, or, where even one sentence is longer, with that sentence's last words.
     """
-    pieces = [
+    pieces = (
         part for piece in _measured(document.text, counter) for part in _split(document.text, piece, shape.tokens)
-    ]
+    )
     headings = [heading.start for heading in document.headings]
     pages = [page.start for page in document.pages]
     chunks = []
@@ -96,13 +97,20 @@ def chunk_document(document: ParsedDocument, counter: TokenCounter, shape: Chunk
     return chunks
 
 
-def _measured(text: str, counter: TokenCounter) -> list[_Piece]:
-    spans = sentence_spans(text)
-    tokens = counter.token_spans([text[span.start : span.end] for span in spans])
-    return [
-        _Piece(span.start, span.end, tuple(Span(span.start + t.start, span.start + t.end) for t in sentence))
-        for span, sentence in zip(spans, tokens, strict=True)
-    ]
+def _measured(text: str, counter: TokenCounter) -> Iterator[_Piece]:
+    """The sentences with their tokens, some at a time: the tokens of a whole book would take gigabytes."""
+    for part in _portions(sentence_spans(text)):
+        tokens = counter.token_spans([text[span.start : span.end] for span in part])
+        for span, sentence in zip(part, tokens, strict=True):
+            yield _Piece(span.start, span.end, tuple(Span(span.start + t.start, span.start + t.end) for t in sentence))
+
+
+def _portions(spans: Sequence[Span]) -> Iterator[Sequence[Span]]:
+    first = 0
+    for number, span in enumerate(spans, start=1):
+        if number == len(spans) or span.end - spans[first].start > _CHARS_AT_ONCE:
+            yield spans[first:number]
+            first = number
 
 
 def _split(text: str, piece: _Piece, capacity: int) -> Iterator[_Piece]:
@@ -132,7 +140,7 @@ def _cut_point(text: str, piece: _Piece, capacity: int) -> int:
     return hard
 
 
-def _pack(text: str, pieces: Sequence[_Piece], headings: Sequence[int], shape: ChunkShape) -> Iterator[list[_Piece]]:
+def _pack(text: str, pieces: Iterable[_Piece], headings: Sequence[int], shape: ChunkShape) -> Iterator[list[_Piece]]:
     """Groups of neighbouring pieces within the capacity.
 
     The first pieces may repeat the last ones of the group before.

@@ -8,6 +8,7 @@ and chunks.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import sentencex
@@ -18,6 +19,7 @@ _ROW_OR_HEADING = re.compile(r"\s*(?:#{1,6}\s|\||.*\s\|\s)")
 _FINAL = tuple(".!?:;。！？：；…\"'”’）)」』】")
 _MARKER = re.compile(r"(?:\d{1,3}|[A-Za-z])[.)、]")
 _SHORT_LINE_SHARE = 0.6
+_WINDOW_CHARS = 10_000
 _ENGLISH, _CHINESE = "en", "zh"
 
 
@@ -110,15 +112,32 @@ def _sentences(text: str, block: Span) -> list[Span]:
     language = _CHINESE if cjk_share(content) > 0.3 else _ENGLISH
     spans: list[Span] = []
     # sentencex takes a blank line or a form feed for a boundary of its own; a wrapped line is white space to us
-    flat = content.replace("\n", " ")
-    for boundary in sentencex.get_sentence_boundaries(language, flat):
-        start, end = _trimmed(content, boundary["start_index"], boundary["end_index"])
+    for boundary in _boundaries(content.replace("\n", " "), language):
+        start, end = _trimmed(content, boundary.start, boundary.end)
         if start == end:
             continue
         if len(spans) == 1 and _MARKER.fullmatch(text, spans[0].start, spans[0].end):
             start = spans.pop().start - block.start  # the number of a list item is no sentence
         spans.append(Span(block.start + start, block.start + end))
     return spans
+
+
+def _boundaries(flat: str, language: str) -> Iterator[Span]:
+    """Sentences of one block, read a window at a time: sentencex takes a time that grows with the square of its input.
+
+    The last sentence of a window is read again with the next one; one as long as a window is cut there.
+    """
+    start = 0
+    while start < len(flat):
+        window = flat[start : start + _WINDOW_CHARS]
+        found = [
+            Span(one["start_index"], one["end_index"]) for one in sentencex.get_sentence_boundaries(language, window)
+        ]
+        is_last = start + len(window) == len(flat)
+        whole = found if is_last or len(found) < 2 else found[:-1]
+        for one in whole:
+            yield Span(start + one.start, start + one.end)
+        start += len(window) if is_last or not whole else max(1, whole[-1].end)
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:

@@ -141,3 +141,17 @@ def test_a_section_does_not_begin_with_the_end_of_the_one_before() -> None:
 def test_contextual_text(title: str | None, heading: str | None, text: str, expected: str) -> None:
     """Title and heading stand before the text once, cut to 160 characters, unless the text begins with them."""
     assert contextual_text(title, heading, text) == expected
+
+
+@pytest.mark.parametrize("text", ["渡轮九点离港" * 40_000, "渡轮九点离港。" * 40_000, "ferry " * 40_000, "a" * 240_000])
+def test_an_endless_line_takes_a_time_that_grows_with_its_length_only(text: str) -> None:
+    """Nor does it take the memory of all its tokens; every character is in a chunk, none is too large."""
+    begun = time.process_time()
+    chunks = chunk_document(ParsedDocument(text, None), HashingEncoder(), ChunkShape(200, 40))
+    assert time.process_time() - begun < 20  # a second or two; with the square of the length it would be minutes
+    assert max(chunk.tokens for chunk in chunks) <= 200
+    ends = 0
+    for chunk in chunks:
+        assert chunk.start <= ends or not text[ends : chunk.start].strip()
+        ends = chunk.end
+    assert not text[ends:].strip()
