@@ -42,7 +42,7 @@ test-vllm: $(DEVELOPED) ## install a real vLLM for the CPU beside, and run the t
 	  $(BIN)/python -m pytest tests/vllm --timeout 900 --vllm $(VLLM_VENV)/bin/vllm; \
 	else echo "test-vllm is skipped: there is a CPU build of vLLM for x86-64 Linux only"; fi
 
-torture: $(DEVELOPED) ## kill the service sixty times, and check what is left
+torture: $(DEVELOPED) ## kill the service sixty times, and send it hostile files in full size
 	$(BIN)/python -m pytest tests/torture --kills 60 --timeout 3600
 
 DATA ?= ../shared/datasets

@@ -385,4 +385,8 @@ def _parse_limits(settings: Settings) -> ParseLimits:
         memory_bytes=settings.parse_memory_bytes,
         pages_max=settings.parse_pages_max,
         decompressed_bytes_max=settings.parse_decompressed_max_bytes,
+        text_chars_max=settings.parse_text_max_chars,
+        ocr_page_s=settings.ocr_page_timeout_s,
+        ocr_pages_max=settings.ocr_pages_max,
+        attachments_max=settings.attachments_max,
     )

@@ -39,19 +39,42 @@ class StoredAttachment:
 
 
 def store_attachments(
-    blobs: BlobStore, attachments: Sequence[Attachment], *, max_bytes: int
+    blobs: BlobStore, attachments: Sequence[Attachment], *, max_bytes: int, depth: int, depth_max: int
 ) -> tuple[StoredAttachment, ...]:
-    """Keep the bytes of each.
+    """Keep the bytes of each; `depth` is how deep they lie (1: in a mail that nothing carries).
 
-    Raises as `BlobStore.put` does, except that one too large is left to be recorded as such.
+    Raises as `BlobStore.put` does, except that one too large, or too deep, is left to be recorded as such.
     """
-    return tuple(_store(blobs, one, max_bytes) for one in attachments)
+    return tuple(_store(blobs, one, max_bytes, depth, depth_max) for one in attachments)
 
 
-def _store(blobs: BlobStore, attachment: Attachment, max_bytes: int) -> StoredAttachment:
+def nesting_depth(connection: Connection, document_pk: int) -> int:
+    """In how many mails, each in the next, a document lies: 0 for one that was uploaded by itself."""
+    documents = schema.documents
+    query = select(documents.c.collection_pk, documents.c.parent_document_id).where(documents.c.pk == document_pk)
+    row = connection.execute(query).one_or_none()
+    depth = 0
+    while row is not None and row.parent_document_id is not None:
+        depth += 1
+        parent = select(documents.c.collection_pk, documents.c.parent_document_id).where(
+            documents.c.collection_pk == row.collection_pk,
+            documents.c.document_id == row.parent_document_id,
+            documents.c.tombstoned_at.is_(None),
+        )
+        row = connection.execute(parent).one_or_none()
+    return depth
+
+
+def _store(blobs: BlobStore, attachment: Attachment, max_bytes: int, depth: int, depth_max: int) -> StoredAttachment:
     filename, data = attachment.filename, attachment.data
+    problem = None
     if len(data) > max_bytes:
         problem = TooLarge(f"attachment {filename} is larger than the limit of {max_bytes:,} bytes")
+    elif depth > depth_max:
+        problem = TooLarge(
+            f"attachment {filename} lies in more than {depth_max} mails, each in the next; upload it by itself"
+        )
+    if problem is not None:
         empty = blobs.put(io.BytesIO(), max_bytes=0)
         return StoredAttachment(filename, attachment.media_type, empty, b"", problem)
     blob = blobs.put(io.BytesIO(data), max_bytes=max_bytes)

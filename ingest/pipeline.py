@@ -19,7 +19,7 @@ from typing import Protocol
 import numpy as np
 from sqlalchemy import Connection, select
 
-from ingest.attachments import store_attachments
+from ingest.attachments import StoredAttachment, nesting_depth, store_attachments
 from ingest.blobs import BlobStore
 from ingest.catalogue import Catalogue, schema
 from ingest.chunking import Chunk, ChunkShape, chunk_document, contextual_text
@@ -163,7 +163,7 @@ class IngestHandler:
         parsed = self._parse(task, password)
         passed.add("parsing", 1)
         chunks = self._chunked(parsed, collection.live_generation)
-        attachments = store_attachments(self._blobs, parsed.attachments, max_bytes=self._settings.upload_max_bytes)
+        attachments = self._attachments(task, parsed)
         facts = {} if _is_line(task) else reusable_facts(parsed, password=password is not None)
         passed.add("chunking", 1)
         generation_pk = collection.live_generation.pk
@@ -175,7 +175,12 @@ class IngestHandler:
 
     def _parse(self, task: Task, password: str | None) -> ParsedDocument:
         if _is_line(task):
-            return ParsedDocument(self._recorded_text(task.version_pk), task.title, parser="corpus")
+            text, limit = self._recorded_text(task.version_pk), self._settings.parse_text_max_chars
+            if len(text) > limit:
+                raise ExtractionFailed(
+                    f"document {task.document_id} holds more than {limit:,} characters; split it", code="too_large"
+                )
+            return ParsedDocument(text, task.title, parser="corpus")
         return self._parser.parse(
             SourceFile(
                 self._blobs.path(task.sha256),
@@ -183,6 +188,19 @@ class IngestHandler:
                 task.media_type,
                 password,
             )
+        )
+
+    def _attachments(self, task: Task, parsed: ParsedDocument) -> tuple[StoredAttachment, ...]:
+        if not parsed.attachments:
+            return ()
+        with self._catalogue.read() as connection:
+            depth = nesting_depth(connection, task.document_pk) + 1
+        return store_attachments(
+            self._blobs,
+            parsed.attachments,
+            max_bytes=self._settings.upload_max_bytes,
+            depth=depth,
+            depth_max=self._settings.attachment_depth_max,
         )
 
     def _recorded_text(self, version_pk: int) -> str:

@@ -61,6 +61,23 @@ class IngestSettings(BaseModel):
         description="Most bytes that one compressed file may unfold to.",
         json_schema_extra={"unit": "bytes"},
     )
+    parse_text_max_chars: int = Field(
+        20_000_000,
+        ge=1_000,
+        description="Most characters of text of one document; six times War and Peace.",
+        json_schema_extra={"unit": "characters"},
+    )
+    ocr_page_timeout_s: float = Field(
+        10.0,
+        gt=0,
+        description="More time that a document gets for each page recognised by OCR.",
+        json_schema_extra={"unit": "s"},
+    )
+    ocr_pages_max: int = Field(1_000, ge=0, description="Most pages of one document that are recognised by OCR.")
+    attachments_max: int = Field(1_000, ge=0, description="Most attachments of one mail.")
+    attachment_depth_max: int = Field(
+        10, ge=1, description="How deep mails may lie in mails; what lies deeper fails by itself."
+    )
     model_queue_max: int = Field(
         4096, ge=1, description="Most query texts waiting for the model; beyond, requests get 429."
     )

@@ -37,13 +37,19 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class ParseLimits:
-    """Bounds on one document; crossing one fails that document with a clear error and nothing else."""
+    """Bounds on one document; crossing one fails that document with a clear error and nothing else.
+
+    A scan has `ocr_page_s` more time for each page that was recognised, up to `ocr_pages_max` pages.
+    """
 
     timeout_s: float = 120.0
     memory_bytes: int = 4 << 30
     pages_max: int = 5_000
     decompressed_bytes_max: int = 1 << 30
-    text_chars_max: int = 50_000_000
+    text_chars_max: int = 20_000_000
+    ocr_page_s: float = 10.0
+    ocr_pages_max: int = 1_000
+    attachments_max: int = 1_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ from ingest.parsing.encodings import decode
 from ingest.parsing.html import decode_html, read_html
 
 _HEADERS = ("Subject", "From", "To", "Cc", "Date")
-_ATTACHMENTS_MAX = 1_000
 
 
 class EmlParser:
@@ -34,7 +33,9 @@ class EmlParser:
         for name in _HEADERS:
             if value := _header(message, name):
                 builder.add(Block(f"{name}: {value}", tight=True))
-        attachments = tuple(_attachments(message))
+        attachments = _attachments(message, source.filename)
+        if len(attachments) > limits.attachments_max:
+            raise failures.too_large(source.filename, "has more than", limits.attachments_max, "attachments")
         if builder.is_empty and message.defects and not attachments:
             raise failures.broken(source.filename, "it has none of the headers of a mail")
         builder.extend(_body(message))
@@ -80,10 +81,15 @@ def _body(message: EmailMessage) -> Iterator[Block]:
         yield Block(decode(data, charset).text)
 
 
-def _attachments(message: EmailMessage) -> Iterator[Attachment]:
+def _attachments(message: EmailMessage, filename: str) -> tuple[Attachment, ...]:
+    try:
+        return tuple(_attached(message))
+    except RecursionError as error:
+        raise failures.broken(filename, "mails are nested in it too deeply") from error
+
+
+def _attached(message: EmailMessage) -> Iterator[Attachment]:
     for number, part in enumerate(message.iter_attachments(), start=1):
-        if number > _ATTACHMENTS_MAX:
-            return
         is_mail = part.get_content_type() == "message/rfc822"
         filename = clean(part.get_filename() or "").strip()
         if filename or is_mail:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from ingest.parsing.cjk import close_gaps
 
 DPI = 300
+PAGE_TIMEOUT_S = 90.0
+"""A page of noise can keep Tesseract busy for minutes; an honest one took 15 s at most on two busy cores."""
 OCR_QUALITY = 0.7
 """Quality given to recognised text: readable, with wrong characters here and there."""
 
@@ -39,22 +41,26 @@ def find_tesseract() -> str | None:
 
 
 def recognise(image: GreyImage, tesseract: str) -> str:
-    """The text of a page in reading order; empty where nothing was recognised or the program failed.
+    """The text of a page in reading order; empty where nothing was recognised, in time, or the program failed.
 
     Takes 1-5 seconds per page at `DPI`. Automatic page segmentation with orientation (`--psm 1`) needs the
     `osd` data that Debian installs with the program.
     """
     command = [tesseract, "-", "-", "-l", _languages(tesseract), "--psm", "1", "--dpi", str(DPI)]
     header = f"P5 {image.width} {image.height} 255\n".encode()
-    done = subprocess.run(  # noqa: S603 - no shell, no part of the command comes from the document
-        command,
-        input=header + image.pixels,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "OMP_THREAD_LIMIT": "1"},  # more threads make one page slower, not faster
-        preexec_fn=_die_with_parent,
-        check=False,
-    )
+    try:
+        done = subprocess.run(  # noqa: S603 - no shell, no part of the command comes from the document
+            command,
+            input=header + image.pixels,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "OMP_THREAD_LIMIT": "1"},  # more threads make one page slower, not faster
+            preexec_fn=_die_with_parent,
+            check=False,
+            timeout=PAGE_TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired:
+        return ""
     text = done.stdout.decode("utf-8", errors="replace").replace("\f", "") if done.returncode == 0 else ""
     return close_gaps(text).strip()
 

@@ -22,6 +22,7 @@ from typing import IO
 from ingest.errors import ExtractionFailed, Unavailable
 from ingest.parsing import wire
 from ingest.parsing.document import ParsedDocument, ParseLimits, SourceFile
+from ingest.parsing.media_types import PDF
 
 DOCUMENTS_PER_WORKER = 200
 START_TIMEOUT_S = 60.0
@@ -107,11 +108,12 @@ class ParserPool:
         healthy = False
         try:
             request = wire.pack(wire.request(source, limits))
-            answer = worker.ask(request, limits.timeout_s, _answer_bytes_max(source, limits))
+            answer = worker.ask(request, limits, _answer_bytes_max(source, limits))
             healthy = "last" not in answer
         except _LateError as error:
+            more = f" and {limits.ocr_page_s:g} for each of its scanned pages" if source.media_type == PDF else ""
             raise ExtractionFailed(
-                f"{source.filename} was not read within {limits.timeout_s:g} seconds;"
+                f"{source.filename} was not read within {limits.timeout_s:g} seconds{more};"
                 " split it, or ask the operator to raise the limit",
                 code="parser_timeout",
             ) from error
@@ -185,19 +187,24 @@ class _Worker:
         """The process has not ended yet."""
         return self._process.poll() is None
 
-    def ask(self, request: bytes, timeout_s: float, answer_bytes_max: int) -> wire.Message:
-        """Send a request and wait for its answer.
+    def ask(self, request: bytes, limits: ParseLimits, answer_bytes_max: int) -> wire.Message:
+        """Send a request and wait for its answer; each page that is recognised on the way gives it more time.
 
         Raises `_UndeliveredError`, `_LateError` or `_WorkerGoneError`.
         """
         self.documents += 1
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + limits.timeout_s
         try:
             self._stdin.write(request)  # a few hundred bytes: fits into the pipe whatever the process does
             self._stdin.flush()
         except (OSError, ValueError) as error:
             raise _UndeliveredError from error
-        return self._receive(deadline, answer_bytes_max)
+        for _ in range(limits.ocr_pages_max + 1):
+            answer = self._receive(deadline, answer_bytes_max)
+            if answer != wire.PAGE_RECOGNISED:
+                return answer
+            deadline += limits.ocr_page_s
+        raise _LateError
 
     def kill(self) -> None:
         """End the process and everything it started, and free its pipes. May be called more than once."""

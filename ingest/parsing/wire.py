@@ -19,6 +19,8 @@ from ingest.parsing.document import Attachment, Heading, Page, ParsedDocument, P
 
 LENGTH: Final = struct.Struct(">Q")
 READY: Final = {"ready": True}
+PAGE_RECOGNISED: Final = {"notice": "page_recognised"}
+"""No answer yet: a page was read from its picture."""
 LAST: Final = {"last": True}
 """Added to an answer after which the worker ends."""
 ERROR_CODES: Final = frozenset({
@@ -60,6 +62,8 @@ def request(source: SourceFile, limits: ParseLimits) -> Message:
         "limits": {
             "timeout_s": limits.timeout_s, "memory_bytes": limits.memory_bytes, "pages_max": limits.pages_max,
             "decompressed_bytes_max": limits.decompressed_bytes_max, "text_chars_max": limits.text_chars_max,
+            "ocr_page_s": limits.ocr_page_s, "ocr_pages_max": limits.ocr_pages_max,
+            "attachments_max": limits.attachments_max,
         },
     }  # fmt: skip
 

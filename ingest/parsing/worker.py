@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from ingest.errors import ExtractionFailed
-from ingest.parsing import failures, wire
+from ingest.parsing import failures, notices, wire
 from ingest.parsing.document import ParseLimits, Parser, SourceFile
 from ingest.parsing.registry import parser_for
 
@@ -43,6 +43,7 @@ def serve(requests: BinaryIO, answers: BinaryIO, find_parser: FindParser) -> Non
     safer.
     """
     _send(answers, wire.READY)
+    notices.listener = lambda: _send(answers, wire.PAGE_RECOGNISED)
     while body := _receive(requests):
         source, limits = wire.read_request(wire.unpack(body))
         _limit_memory(limits.memory_bytes)
