@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from ingest.parsing import ParsedDocument, ParseLimits, SourceFile
+from ingest.parsing import ParsedDocument, ParseLimits, SourceFile, notices
 from ingest.parsing.document import Parser
 from ingest.parsing.registry import parser_for
 from ingest.parsing.worker import main
@@ -27,6 +27,10 @@ class HostileParser:
             child = subprocess.Popen(["sleep", "600"])
             Path(argument).write_text(f"{os.getpid()} {child.pid}")
             time.sleep(600)
+        elif deed == "pages":
+            for _ in range(int(argument)):
+                time.sleep(0.4)
+                notices.page_recognised()
         elif deed == "crash":
             ctypes.string_at(0)
         elif deed == "exit":

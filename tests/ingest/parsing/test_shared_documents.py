@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pypdfium2
 import pytest
 
 from ingest.errors import ExtractionFailed
@@ -88,3 +91,77 @@ def test_quotes_are_found_as_a_reader_would_write_them(pool: ParserPool, name: s
     document = outcome(pool, name)
     assert isinstance(document, ParsedDocument)
     assert quote in document.text
+
+
+@pytest.mark.parametrize(
+    ("name", "page", "quote"),
+    [
+        ("GeoTopo-komprimiert.pdf", 1, "Geometrie und Topologie"),
+        ("multi-column-2p.pdf", 2, " "),
+        ("with-attachment.pdf", 1, " "),
+        ("powerpoint_sample.pptx", 1, " "),
+    ],
+)
+def test_offsets_of_pages_and_headings_lead_to_their_text(pool: ParserPool, name: str, page: int, quote: str) -> None:
+    """A page's slice holds what stands on it, and each heading's offset is where its line begins."""
+    document = outcome(pool, name)
+    assert isinstance(document, ParsedDocument)
+    slices = {one.number: document.text[one.start : one.end] for one in document.pages}
+    assert quote in slices[page]
+    assert sum(map(len, slices.values())) == len(document.text)
+    for heading in document.headings:
+        assert " ".join(heading.title.split()) in " ".join(document.text[heading.start :][:400].split())
+
+
+def test_pages_are_those_that_the_files_have(pool: ParserPool) -> None:
+    """As many as another library saw, for every PDF that can be read; a page's characters are those on it."""
+    assert DOCUMENTS is not None
+    differing = []
+    for line in (DOCUMENTS / "manifest.jsonl").read_text().splitlines():
+        entry = json.loads(line)
+        if entry["expect"] != "text" or not entry["file"].endswith(".pdf"):
+            continue
+        document = outcome(pool, entry["file"])
+        assert isinstance(document, ParsedDocument)
+        if len(document.pages) != entry["observed"]["pages"]:
+            differing.append(entry["file"])
+        source = pypdfium2.PdfDocument(DOCUMENTS / entry["file"])
+        for one in document.pages:
+            own = Counter("".join(document.text[one.start : one.end].split()))
+            native = Counter("".join(source[one.number - 1].get_textpage().get_text_bounded().split()))
+            assert (own & native).total() >= 0.9 * own.total(), (entry["file"], one.number)
+        source.close()
+    assert differing == []
+
+
+def test_no_readable_file_is_garbled(pool: ParserPool) -> None:
+    """Hardly a replacement or private character; what is in Chinese, Japanese, Korean or Arabic stays in its script."""
+    scripts = {
+        "zh": "\u4e00-\u9fff",
+        "ja": "\u3040-\u30ff\u4e00-\u9fff",
+        "ko": "\uac00-\ud7a3",
+        "ar": "\u0600-\u06ff\ufb50-\ufeff",
+    }
+    assert DOCUMENTS is not None
+    for line in (DOCUMENTS / "manifest.jsonl").read_text().splitlines():
+        entry = json.loads(line)
+        if entry["expect"] != "text":
+            continue
+        document = outcome(pool, entry["file"])
+        assert isinstance(document, ParsedDocument)
+        strange = sum(one == "\ufffd" or "\ue000" <= one <= "\uf8ff" for one in document.text)
+        assert strange <= 0.01 * len(document.text), entry["file"]
+        if entry["lang"] in scripts and "noembed" not in entry["file"]:
+            letters = [one for one in document.text if one.isalpha()]
+            own = re.findall(f"[{scripts[entry['lang']]}]", document.text)
+            assert len(own) > 0.1 * len(letters), entry["file"]
+
+
+def test_a_file_that_is_read_in_part_says_so(pool: ParserPool) -> None:
+    """PDFium leaves most glyphs of this vertical Japanese out: its text is kept, its quality low."""
+    document = outcome(pool, "jo.pdf")
+    assert isinstance(document, ParsedDocument)
+    assert document.quality < 0.6
+    sound = outcome(pool, "XiaoBiaoSong.pdf")
+    assert isinstance(sound, ParsedDocument)
+    assert sound.quality == 1
