@@ -1,0 +1,45 @@
+"""An encrypted file through the interfaces: asked for, refused when wrong, opened when right."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import httpx
+from typer.testing import CliRunner
+
+from api.cli import app
+from tests.api.live import finish
+from tests.ingest.parsing.samples import make_pdf, text_page
+
+DOCUMENTS = "/v1/collections/default/documents"
+SECRET = make_pdf([text_page("Ferries leave at nine.")], password="tide")
+
+
+def sent(client: httpx.Client, **fields: str) -> tuple[str, str | None]:
+    """Status and error code after sending the file."""
+    reply = client.post(DOCUMENTS, files={"files": ("secret.pdf", SECRET)}, data=fields)
+    finish(client, reply.json()["job_id"])
+    record = client.get(f"{DOCUMENTS}/secret.pdf").json()
+    return record["status"], (record["error"] or {}).get("code")
+
+
+def test_the_form_field_opens_it(client: httpx.Client) -> None:
+    """The same bytes may be sent again and again until the password is right."""
+    assert sent(client) == ("failed", "password_required")
+    assert sent(client, password="ebb") == ("failed", "wrong_password")
+    assert sent(client, password="tide") == ("ready", None)
+    assert client.get(f"{DOCUMENTS}/secret.pdf/text").text == "Ferries leave at nine."
+
+
+def test_the_option_opens_it(url: str, tmp_path: Path) -> None:
+    """On the command line as well; without it the code tells what is missing."""
+    path = tmp_path / "secret.pdf"
+    path.write_bytes(SECRET)
+    runner = CliRunner()
+    refused = runner.invoke(app, ["ingest", str(path), "--url", url, "--json"])
+    assert refused.exit_code != 0
+    assert "password_required" in refused.output
+    opened = runner.invoke(app, ["ingest", str(path), "--password", "tide", "--url", url, "--json"])
+    assert opened.exit_code == 0, opened.output
+    assert json.loads(opened.stdout)
