@@ -81,8 +81,10 @@ class GenerationIndex:
             if present is not None and self._closed:
                 return present
             if present is None:
-                return self._restored(connection) or self._built(connection)
-            return self._follow(connection, present.seq) or present
+                self._snapshot = self._restored(connection) or self._built(connection)
+            else:
+                self._snapshot = self._follow(connection, present.seq) or present
+            return self._snapshot
 
     def maintain(self) -> None:
         """Let the vector index do what takes long, and publish what comes of it, as of the same change."""
@@ -127,12 +129,11 @@ class GenerationIndex:
             self._open((manifest.lexical, self._folder.files))
             assert self._vector is not None
             self._vector.restore(manifest.vector, self._folder.files)
-            stored = self._publish(manifest.seq)
+            stored = self._taken(manifest.seq)
             snapshot = self._follow(connection, manifest.seq) or stored
             self._check_counts(connection, snapshot)
         except Exception as failure:  # noqa: BLE001 - whatever it is: derived data is not worth failing for
             _LOG.warning("the stored index of %s is built anew: %s", self._name, failure)
-            self._snapshot = None
             return None
         self._stored = stored
         return snapshot
@@ -146,19 +147,19 @@ class GenerationIndex:
             self._open()
             seq = latest_seq(connection, self.collection_pk, self.generation.pk)
             self._add(connection, _live_chunks(self.collection_pk, self.generation.pk))
-            return self._publish(seq)
+            return self._taken(seq)
         except BaseException:
             self._close_engines()
             raise
 
     def _follow(self, connection: Connection, seq: int) -> Snapshot | None:
-        """Apply and publish the changes after `seq`; None if there are none. Should it fail, nothing is changed."""
+        """With the changes after `seq` applied; None if there are none. Should it fail, nothing is changed."""
         changes = changes_after(connection, self.collection_pk, seq, self.generation.pk)
         if not changes:
             return None
         try:
             self._apply(connection, changes)
-            return self._publish(changes[-1].seq)
+            return self._taken(changes[-1].seq)
         except BaseException:
             assert self._vector is not None
             assert self._lexical is not None
@@ -178,11 +179,11 @@ class GenerationIndex:
                 engine.close()
         self._vector = self._lexical = None
 
-    def _publish(self, seq: int) -> Snapshot:
+    def _taken(self, seq: int) -> Snapshot:
+        """What the engines hold, as of `seq`; no search sees it until `advance` is done."""
         assert self._vector is not None
         assert self._lexical is not None
-        self._snapshot = Snapshot(seq, self._vector.publish(), self._lexical.publish())
-        return self._snapshot
+        return Snapshot(seq, self._vector.publish(), self._lexical.publish())
 
     def _apply(self, connection: Connection, changes: Sequence[IndexChange]) -> None:
         """Net effect of the changes: a version that came and went within them is not loaded at all."""

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
 from ingest.catalogue import Catalogue, schema
 from ingest.collections import Collection, Collections, CollectionSettings
 from ingest.errors import InvalidInput
+from ingest.index_log import IndexChange
 from retrieve import generation_index
 from retrieve.analysis import analyse_query
 from retrieve.generation_index import GenerationIndex, Snapshot
@@ -109,6 +110,29 @@ def test_changes_after_the_last_checkpoint_are_replayed(
     assert found(snapshot)[0] == found(expected)[0]
     assert {chunk for chunk, _ in found(snapshot)[1]} == {chunk for chunk, _ in found(expected)[1]}
     assert (snapshot.seq, snapshot.vector.count, snapshot.lexical.count) == (expected.seq, 13, 13)
+    again.close()
+
+
+def test_no_search_sees_the_stored_state_before_it_has_caught_up(
+    catalogue: Catalogue, collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While changes after the checkpoint are replayed, nothing is published yet."""
+    fill(catalogue, collection, range(5))
+    index = opened(catalogue, collection, tmp_path / "i")
+    index.advance()
+    index.checkpoint()
+    index.close()
+    last = fill(catalogue, collection, range(5, 8))
+    again, seen = opened(catalogue, collection, tmp_path / "i"), []
+    original = GenerationIndex._apply
+
+    def look(self: GenerationIndex, connection: Connection, changes: Sequence[IndexChange]) -> None:
+        seen.append(self.snapshot)
+        original(self, connection, changes)
+
+    monkeypatch.setattr(GenerationIndex, "_apply", look)
+    assert again.advance().seq == last
+    assert seen == [None]
     again.close()
 
 
