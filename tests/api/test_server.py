@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -52,6 +53,14 @@ def test_an_address_that_cannot_be_had_is_explained() -> None:
             bind("127.0.0.1", port)
     with pytest.raises(InvalidInput, match="unknown"):
         bind("no.such.host.invalid", 0)
+
+
+def test_answers_do_not_wait_for_acknowledgements() -> None:
+    """Connections send what they have at once (TCP_NODELAY), whatever the event loop does."""
+    with bind("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_beyond_loopback_a_key_is_needed(tmp_path: Path) -> None:
