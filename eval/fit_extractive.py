@@ -14,38 +14,26 @@ import json
 import math
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from rich.progress import track
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from eval.measures import contains_answer
+from eval.passage_index import Passage, PassageIndex
 from generate.assessment import FEATURES, AssessmentWeights, SentenceAssessor
 from generate.logistic import LogisticModel
-from ingest.chunking import ChunkShape, chunk_document, contextual_text
-from ingest.credibility import Credibility
 from ingest.generations import GenerationSpec
-from ingest.models import Encoder, ModelRuntime, Priority, SentenceTransformerEncoder
-from ingest.parsing import ParsedDocument
-from retrieve import ANALYSER, Hit, Scores
-from retrieve.analysis import analyse_document, analyse_query
-from retrieve.candidates import Candidates
-from retrieve.fusion import embedder_fits
-from retrieve.fusion_weights import FusionTable, fuse_vector_and_lexical
-from retrieve.lexical.base import LexicalDocument
-from retrieve.lexical.registry import open_lexical_index
-from retrieve.vector.registry import open_vector_index
+from ingest.models import Encoder, ModelRuntime, SentenceTransformerEncoder
+from retrieve import ANALYSER
 
 _TOP_K = 8
-_CANDIDATES = 100
 _REMOVED_SHARE = 1 / 3
 _PASSAGES_MAX = 400
-_FUSION = FusionTable.load([Path(__file__).resolve().parent.parent / "data" / "models" / "fusion.json"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,50 +45,10 @@ class _Example:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Passages (id, title, text) with the questions asked of them."""
+    """Passages with the questions asked of them."""
 
-    passages: tuple[tuple[str, str, str], ...]
+    passages: tuple[Passage, ...]
     examples: tuple[_Example, ...]
-
-
-class _Collection:
-    """A small in-memory collection behind the service's own chunking, indexes and fusion."""
-
-    def __init__(self, passages: Iterable[tuple[str, str, str]], encoder: Encoder, runtime: ModelRuntime) -> None:
-        self._encoder, self._runtime = encoder, runtime
-        self._hits: list[Hit] = []
-        texts: list[str] = []
-        for key, (document_id, title, text) in enumerate(passages):
-            for chunk in chunk_document(ParsedDocument(text, title), encoder, ChunkShape(200, 40)):
-                body = text[chunk.start : chunk.end]
-                texts.append(contextual_text(title, chunk.heading, body))
-                self._hits.append(_hit(len(self._hits), key, document_id, title, chunk.start, body))
-        keys = np.arange(len(texts), dtype=np.int64)
-        vectors, lexical = open_vector_index(dim=encoder.dimensions), open_lexical_index()
-        embedded = runtime.embed(encoder, texts, kind="document", priority=Priority.BULK)
-        vectors.add(keys, np.array([hit.version_pk for hit in self._hits], dtype=np.int64), embedded)
-        lexical.add(
-            [LexicalDocument(k, self._hits[k].version_pk, tuple(analyse_document(t))) for k, t in enumerate(texts)]
-        )
-        self._vectors, self._lexical = vectors.publish(), lexical.publish()
-
-    def search(self, question: str) -> list[Hit]:
-        fits = embedder_fits(question, languages=self._encoder.languages)
-        near = Candidates.none()
-        if fits:
-            query = self._runtime.embed(self._encoder, [question], kind="query", priority=Priority.QUERY)[0]
-            near = self._vectors.search(query, top_k=_CANDIDATES)
-        worded = self._lexical.search(analyse_query(question), top_k=_CANDIDATES)
-        fusion, weights = _FUSION.fusion_of(self._encoder.name, "spread")
-        fused = fuse_vector_and_lexical(
-            near, worded, top_k=_TOP_K, depth=_CANDIDATES, fusion=fusion, weights=weights, use_vector=fits
-        )
-        return [
-            _ranked(
-                self._hits[hit.chunk], rank, hit.score, hit.stages["vector"].score if "vector" in hit.stages else None
-            )
-            for rank, hit in enumerate(fused, start=1)
-        ]
 
 
 def fit(data: Path, *, questions: int, seed: int) -> dict[str, Any]:
@@ -141,11 +89,11 @@ def _at_even_odds(model: dict[str, Any]) -> dict[str, Any]:
 
 def _sentence_rows(part: _Part, encoder: Encoder, runtime: ModelRuntime, questions: int, seed: int) -> pd.DataFrame:
     """One row a candidate sentence of questions whose answer was found; label: it holds it, in a gold passage."""
-    collection = _Collection(part.passages, encoder, runtime)
+    collection = PassageIndex(part.passages, encoder, runtime)
     assessor = SentenceAssessor(runtime, lambda _: encoder, _UNFITTED, timeout_s=600)
     rows = []
     for example in track(_sample([e for e in part.examples if e.answers], questions, seed), "sentences"):
-        found = assessor.feature_rows(example.question, collection.search(example.question), _SPEC)
+        found = assessor.feature_rows(example.question, collection.search(example.question, top_k=_TOP_K), _SPEC)
         labels = [q.hit.document_id == example.gold and contains_answer(q.text, example.answers) for q, _ in found]
         if any(labels):
             rows += [(*features, label) for (_, features), label in zip(found, labels, strict=True)]
@@ -158,14 +106,14 @@ def _confidence_rows(
     """One row a question; label: the best sentence holds a gold answer. A third of the gold passages are missing."""
     golds = sorted({example.gold for example in part.examples if example.gold})
     removed = set(random.Random(seed).sample(golds, int(len(golds) * _REMOVED_SHARE)))  # noqa: S311 - not a secret
-    collection = _Collection([p for p in part.passages if p[0] not in removed], encoder, runtime)
+    collection = PassageIndex([p for p in part.passages if p.document_id not in removed], encoder, runtime)
     model = LogisticModel(tuple(ranker["weights"]), ranker["intercept"])
     assessor = SentenceAssessor(
         runtime, lambda _: encoder, AssessmentWeights(model, _FLAT, model, _FLAT), timeout_s=600
     )
     rows = []
     for example in track(_sample(part.examples, questions, seed), "confidence"):
-        assessment = assessor.assess(example.question, collection.search(example.question), _SPEC)
+        assessment = assessor.assess(example.question, collection.search(example.question, top_k=_TOP_K), _SPEC)
         if assessment.sentences:
             right = contains_answer(assessment.sentences[0].quote.text, example.answers)
             rows.append((*[assessment.features[name] for name in FEATURES], right))
@@ -201,7 +149,7 @@ def _part(corpus: Sequence[dict[str, Any]], questions: Iterable[dict[str, Any]])
         for line in questions
         if (line["gold_doc_ids"] or [line.get("meta", {}).get("source_doc_id")])[0] in ids
     ]
-    return _Part(tuple((line["id"], line["title"] or "", line["text"]) for line in corpus), tuple(examples))
+    return _Part(tuple(Passage(line["id"], line["title"] or "", line["text"]) for line in corpus), tuple(examples))
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -211,32 +159,6 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
 
 def _sample(examples: Sequence[_Example], count: int, seed: int) -> list[_Example]:
     return random.Random(seed).sample(list(examples), min(count, len(examples)))  # noqa: S311 - not a secret
-
-
-def _hit(chunk: int, version: int, document_id: str, title: str, start: int, text: str) -> Hit:
-    return Hit(
-        rank=0,
-        chunk_id=str(chunk),
-        document_id=document_id,
-        document_pk=version,
-        version=1,
-        version_pk=version,
-        title=title,
-        page=None,
-        heading=None,
-        char_start=start,
-        char_end=start + len(text),
-        text=text,
-        score=0.0,
-        scores=Scores(None, None, 0.0, None, 0.5),
-        language=None,
-        document_date=None,
-        credibility=Credibility(),
-    )
-
-
-def _ranked(hit: Hit, rank: int, score: float, cosine: float | None) -> Hit:
-    return replace(hit, rank=rank, score=score, scores=replace(hit.scores, vector=cosine, fused=score))
 
 
 _FLAT = LogisticModel((0.0,) * len(FEATURES), 0.0)

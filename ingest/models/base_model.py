@@ -29,8 +29,8 @@ def base_sha256(folder: Path) -> str:
 def load_base(folder: Path, *, dtype: Any) -> Any:
     """The BERT encoder without its pooler and without dropout, in the given torch number format.
 
-    Attention is computed by plain matrix products: at our lengths they train twice as fast on a CPU as the fused
-    kernel, and serve no slower.
+    Attention is computed by plain matrix products: at our lengths they took 0.033 CPU seconds a pair in training, the
+    fused kernel 0.054 (serving was not compared).
     """
     from transformers import BertModel
 
