@@ -6,7 +6,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class EvalSettings(BaseModel):
-    """How runs ask, and when the gate blocks. The defaults of the gate are those whose error rates were measured."""
+    """How runs ask, and when the gate blocks.
+
+    The defaults of the gate are those of its design; their error rates were simulated only.
+    """
 
     model_config = ConfigDict(frozen=True)
 

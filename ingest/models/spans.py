@@ -13,7 +13,8 @@ from ingest.models.windows import Window
 
 SPANS_MAX = 5
 ANSWER_TOKENS_MAX = 40
-"""Longest span; 40 of our word pieces hold 99 % of the gold answers of the training parts."""
+"""Longest span, in word pieces: of the gold answers in the training parts it holds all of SQuAD's, 97 % of QED's and
+99.9 % of FairytaleQA's."""
 
 _TRIED = 40
 
