@@ -22,7 +22,7 @@ $(INSTALLED): pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@
 
 $(DEVELOPED): $(INSTALLED)
-	$(PIP_INSTALL) -e '.[$(PLATFORM),dev]'
+	$(PIP_INSTALL) -e '.[$(PLATFORM),dev,ragas]'
 	touch $@
 
 serve: $(INSTALLED) ## install, ingest the sample documents, serve API and web page

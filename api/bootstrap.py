@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
+from api.judge import second_opinions
 from api.language_model import LanguageModel, language_model
 from api.readers import LoadReader, assessor, embedded_generator, load_reader, reranker, wants_reader
 from api.settings import SHIPPED_DATA, Settings
@@ -284,6 +285,7 @@ def open_service(
             question_sets=QuestionSets(catalogue),
             evaluations=evaluations,
             baselines=Baselines(catalogue, evaluations),
+            second_opinions=second_opinions(settings, catalogue, answers, replayer),
             settings=settings,
             top_k=settings.ask_top_k,
             process=new_id("start"),

@@ -19,6 +19,7 @@ from eval.evaluations import Evaluation, Evaluations
 from eval.gate import Diagnosis, GateResult, diagnose, differences, judge
 from eval.gate.comparability import scoring_fingerprint
 from eval.gate.nights import SlowDrift, slow_drift, standard_error_of_starts
+from eval.judging import SecondOpinions
 from eval.question_sets import QuestionSet
 from eval.question_store import QuestionSets
 from eval.replays import StoredReplays
@@ -51,6 +52,7 @@ class EvaluationParts:
     question_sets: QuestionSets
     evaluations: Evaluations
     baselines: Baselines
+    second_opinions: SecondOpinions
     settings: EvalSettings
     top_k: int
     process: str
@@ -190,11 +192,15 @@ class Run:
             reason = f"task_success has been drifting down since the baseline (e = {drift.stakes[-1]:.0f})"
             outcome = GateResult("fail", (reason,), outcome.lines, "task_success", False, (), ())
         diagnosis = self._diagnose(tonight) if outcome.verdict == "fail" else None
+        self._context.report_stage("judging")
+        opinions = self._parts.second_opinions.gather(
+            self._evaluation, self._questions, tonight, check=self._context.check
+        )
         return self._parts.evaluations.finish(
             self._evaluation,
             state="succeeded",
             verdict=outcome.verdict,
-            metrics=metrics_json(metrics_of(tonight)),
+            metrics=metrics_json(metrics_of(tonight) | opinions),
             gate=gate_json(outcome, diagnosis, drift, [run.evaluation_id for run in self._baseline_runs]),
         )
 
@@ -272,7 +278,7 @@ class Run:
         return {
             "question_set": self._questions.sha256,
             "scoring": scoring_fingerprint(),
-            "judge": None,
+            "judge": self._parts.second_opinions.judge_identity,
             "access": None if self._evaluation.access is None else list(self._evaluation.access),
             **pipeline_environment(self._parts, self._collection, self._generation, self._threshold()),
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import JSON, Column, Float, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
 
 from ingest.catalogue import Key, Time, metadata
 
@@ -64,6 +64,23 @@ evaluation_row_documents = Table(
     Column("document_pk", Key, primary_key=True),
 )
 Index("ix_evaluation_row_documents_document_pk", evaluation_row_documents.c.document_pk)
+
+judge_scores = Table(
+    "judge_scores",
+    metadata,
+    Column("pk", Key, primary_key=True, autoincrement=True),
+    Column("evaluation_pk", Key, ForeignKey("evaluations.pk", ondelete="CASCADE"), nullable=False),
+    Column("question_id", String(400), nullable=False),
+    Column("phrasing", Integer, nullable=False),
+    Column("replicate", Integer, nullable=False),
+    Column("metric", String(40), nullable=False),
+    Column("value", Float),
+    Column("failure", String(60)),
+    Column("key", String(64), nullable=False, index=True),
+    UniqueConstraint(
+        "evaluation_pk", "question_id", "phrasing", "replicate", "metric", name="uq_judge_scores_ask_and_metric"
+    ),
+)
 
 baselines = Table(
     "baselines",

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+JudgedMetric = Literal[
+    "faithfulness",
+    "response_groundedness",
+    "context_relevance",
+    "context_recall",
+    "context_precision",
+    "answer_accuracy",
+    "factual_correctness",
+]
 
 
 class EvalSettings(BaseModel):
@@ -34,4 +46,29 @@ class EvalSettings(BaseModel):
     )
     gate_stale_max: float = Field(
         0.1, ge=0, le=1, description="Share of stale questions above which a run has no verdict."
+    )
+    ragas: Literal["auto", "off"] = Field(
+        "auto", description="Add the metrics of ragas to each run, if `citewell[ragas]` is installed (some 200 MB)."
+    )
+    judge_url: str | None = Field(
+        None,
+        description="Base URL of an OpenAI-compatible server whose model judges answers by ragas; without it only the "
+        "metrics that need no model.",
+    )
+    judge_model: str | None = Field(None, description="Model that judges; without it the first one that it lists.")
+    judge_api_key: SecretStr | None = Field(None, description="Key for the server of the judge.")
+    judge_metrics: tuple[JudgedMetric, ...] = Field(
+        ("faithfulness", "context_recall", "answer_accuracy"),
+        description="Metrics that are judged, as a JSON list; about two requests each for an answer.",
+    )
+    judge_sample: int = Field(50, ge=1, description="Answers of a run that are judged, the same ones every night.")
+    judge_concurrency: int = Field(4, ge=1, le=64, description="Answers that are judged at a time.")
+    judge_max_tokens: int = Field(
+        2048,
+        ge=16,
+        description="Longest reply of the judge; one that is cut off is no score.",
+        json_schema_extra={"unit": "tokens"},
+    )
+    judge_timeout_s: float = Field(
+        120, gt=0, description="Longest wait for one reply of the judge.", json_schema_extra={"unit": "s"}
     )

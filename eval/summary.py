@@ -111,7 +111,7 @@ def metrics_of(rows: Sequence[EvaluationRow]) -> dict[str, Metric]:
     found = {name: _rate(rows, part) for name, part in RATES.items()}
     items = items_of(rows)
     for name, measure in _PER_ITEM.items():
-        found[name] = _mean([(item.cluster, measure(item)) for item in items])
+        found[name] = mean_metric([(item.cluster, measure(item)) for item in items])
     found |= _paraphrase_metrics(items)
     found |= _confidence_metrics([item.rows[0] for item in items])
     found |= _success_metrics(items)
@@ -147,7 +147,7 @@ def factors_of(item: Item) -> Factors | None:
 
 def interval_of(changes: Sequence[tuple[str, float]]) -> tuple[float | None, float | None]:
     """95 % interval of the mean of (cluster, value) pairs, by the bootstrap over clusters; None below two clusters."""
-    found = _mean(changes)
+    found = mean_metric(changes)
     return found.low, found.high
 
 
@@ -197,9 +197,9 @@ def _paraphrase_metrics(items: Sequence[Item]) -> dict[str, Metric]:
         ]
         given_evidence.append((cluster, sum(same) / len(same) if same else None))
     return {
-        "paraphrase_stability": _mean(agreement),
-        "paraphrase_retrieval_overlap": _mean(overlap),
-        "paraphrase_generation_stability": _mean(given_evidence),
+        "paraphrase_stability": mean_metric(agreement),
+        "paraphrase_retrieval_overlap": mean_metric(overlap),
+        "paraphrase_generation_stability": mean_metric(given_evidence),
     }
 
 
@@ -239,10 +239,12 @@ def _success_metrics(items: Sequence[Item]) -> dict[str, Metric]:
     pairs = [(item.cluster, factors_of(item)) for item in items]
     index = [(cluster, None if one is None else success_index([one])) for cluster, one in pairs]
     return {
-        "success_index": _mean(index),
-        "success_correctness": _mean([(cluster, None if one is None else one.correctness) for cluster, one in pairs]),
-        "success_coverage": _mean([(cluster, None if one is None else one.coverage) for cluster, one in pairs]),
-        "success_stability": _mean([(cluster, None if one is None else one.stability) for cluster, one in pairs]),
+        "success_index": mean_metric(index),
+        "success_correctness": mean_metric(
+            [(cluster, None if one is None else one.correctness) for cluster, one in pairs]
+        ),
+        "success_coverage": mean_metric([(cluster, None if one is None else one.coverage) for cluster, one in pairs]),
+        "success_stability": mean_metric([(cluster, None if one is None else one.stability) for cluster, one in pairs]),
     }
 
 
@@ -252,7 +254,8 @@ def _rate(rows: Sequence[EvaluationRow], part: Callable[[EvaluationRow], Ratio])
     return _estimate(scored, unscored=len(parts) - len(scored))
 
 
-def _mean(values: Sequence[tuple[str, float | None]]) -> Metric:
+def mean_metric(values: Sequence[tuple[str, float | None]]) -> Metric:
+    """The mean of (cluster, value) pairs with its interval; a value of None is unscored."""
     scored = [(cluster, (value, 1.0)) for cluster, value in values if value is not None]
     return _estimate(scored, unscored=len(values) - len(scored))
 

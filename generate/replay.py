@@ -101,13 +101,18 @@ class Replayer:
         generation = _named(generations, stored.answer.generation)
         return Task(question, stored.answer.question_used, collection, generation, access)
 
-    def _ranking(self, stored: StoredAnswer) -> Ranking:
-        """The candidates of the trace, with their text from the versions they name."""
-        trace = stored.trace
-        hits = _HITS.validate_python(trace["candidates"])
+    def candidates(self, stored: StoredAnswer) -> tuple[Hit, ...]:
+        """The candidates of the trace, best first, with their text from the versions they name.
+
+        Raises `Gone` (`evidence_deleted`) when a document of theirs was deleted.
+        """
+        hits = _HITS.validate_python(stored.trace["candidates"])
         with self._catalogue.read() as connection:
             texts = {key: load_version_text(connection, key).text for key in {hit.version_pk for hit in hits}}
-        hits = tuple(replace(hit, text=texts[hit.version_pk][hit.char_start : hit.char_end]) for hit in hits)
+        return tuple(replace(hit, text=texts[hit.version_pk][hit.char_start : hit.char_end]) for hit in hits)
+
+    def _ranking(self, stored: StoredAnswer) -> Ranking:
+        trace, hits = stored.trace, self.candidates(stored)
         return Ranking(
             hits, stored.answer.generation, trace["snapshot_seq"], trace["models"]["reranker"], trace["vector_used"], {}
         )

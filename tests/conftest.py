@@ -29,7 +29,7 @@ def shared() -> Path:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings of a fresh, empty data directory."""
-    return Settings(data_dir=tmp_path / "data", chunk_tokens=60, overlap_tokens=12)
+    return Settings(data_dir=tmp_path / "data", chunk_tokens=60, overlap_tokens=12, ragas="off")
 
 
 @pytest.fixture

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
-from fastapi.responses import HTMLResponse, StreamingResponse
+from fastapi.responses import HTMLResponse, PlainTextResponse, StreamingResponse
 
 from api.auth import Administrator, Caller, Reader, Writer
 from api.bootstrap import Service
@@ -42,6 +43,11 @@ _ROWS: dict[int | str, dict[str, Any]] = {
             PARQUET: {"schema": {"type": "string", "format": "binary"}},
         },
     }
+}
+
+
+_SCORES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "One score a line.", "content": {_LINES: {"schema": {"type": "string"}}}}
 }
 
 
@@ -146,6 +152,15 @@ def get_rows(
             parquet_bytes(service.evaluation.evaluations.rows(evaluation)), headers=headers, media_type=PARQUET
         )
     return StreamingResponse(_lines(service, evaluation), media_type=_LINES)
+
+
+@router.get("/{evaluation_id}/judge_scores", response_class=PlainTextResponse, responses=_SCORES)
+def get_judge_scores(evaluation_id: str, caller: Reader, service: ServiceDep) -> Response:
+    """One score of the judge a line, as JSON; a score that could not be had is null, with the reason in `failure`."""
+    evaluation = evaluation_for(service, evaluation_id, caller)
+    scores = service.evaluation.second_opinions.scores.of(evaluation)
+    body = "".join(json.dumps(asdict(score), ensure_ascii=False) + "\n" for score in scores)
+    return Response(body, media_type=_LINES)
 
 
 def evaluation_for(service: Service, evaluation_id: str, caller: Caller) -> Evaluation:

@@ -62,6 +62,7 @@ SCOPE_OF = {
     ("POST", "/v1/evaluations/{evaluation_id}/bless"): "admin",
     ("GET", "/v1/evaluations/{evaluation_id}/comparison"): "read",
     ("GET", "/v1/evaluations/{evaluation_id}/report"): "read",
+    ("GET", "/v1/evaluations/{evaluation_id}/judge_scores"): "read",
     ("GET", "/v1/evaluations/{evaluation_id}/rows"): "read",
     ("POST", "/mcp"): "read",
     ("GET", "/metrics"): "read",

@@ -77,6 +77,8 @@ def test_a_run_a_baseline_and_a_verdict(asked: httpx.Client) -> None:
     rows = asked.get(f"/v1/evaluations/{first['evaluation_id']}/rows")
     lines = [json.loads(line) for line in rows.text.splitlines()]
     assert [(line["question_id"], line["replicate"]) for line in lines] == [("q1", 0), ("q1", 1), ("q2", 0), ("q2", 1)]
+    scores = asked.get(f"/v1/evaluations/{first['evaluation_id']}/judge_scores")
+    assert (scores.status_code, scores.text) == (200, "")
     parquet = asked.get(f"/v1/evaluations/{first['evaluation_id']}/rows", params={"format": "parquet"})
     frame = pd.read_parquet(io.BytesIO(parquet.content))
     assert list(frame["question_id"]) == ["q1", "q1", "q2", "q2"]
