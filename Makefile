@@ -10,7 +10,7 @@ VLLM_VENV := .venv-vllm
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: bench-indexes serve test test-vllm torture lint types layers check clean
+.PHONY: bench bench-indexes bench-quality serve test test-vllm torture lint types layers check clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -50,6 +50,17 @@ bench-indexes: $(DEVELOPED) ## speed, recall and memory of both indexes at 1,000
 	$(BIN)/python -m eval.bench.index_vectors --data $(DATA) --sizes 0,1000,10000,100000,1000000
 	$(BIN)/python -m eval.bench.index_lexical --data $(DATA)
 
+BENCH_VENV := .venv-bench
+$(BENCH_VENV)/.installed: eval/bench/peers.txt
+	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+bench-quality: $(DEVELOPED) $(BENCH_VENV)/.installed ## quality of retrieval on the question sets in DATA, beside txtai, Haystack and LlamaIndex
+	$(BIN)/python -m eval.bench.quality --data $(DATA) --peers $(BENCH_VENV)/bin/python --plot docs/retrieval-quality.svg
+
+bench: bench-quality bench-indexes ## everything that is measured without a running service
+
 lint: $(DEVELOPED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -63,4 +74,4 @@ layers: $(DEVELOPED)
 check: lint types layers test ## everything the gate runs
 
 clean:
-	rm -rf $(VENV) $(VLLM_VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(VLLM_VENV) $(BENCH_VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
