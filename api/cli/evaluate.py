@@ -10,6 +10,7 @@ import typer
 from api.cli import options
 from api.cli.connection import connect
 from api.cli.following import follow_job
+from api.cli.fusion import fit_fusion
 from api.cli.output import print_json
 from api.cli.verdicts import exit_code, print_certificate, print_comparison, print_evaluation
 
@@ -22,6 +23,7 @@ app = typer.Typer(
     "not comparable, incomplete).",
     no_args_is_help=True,
 )
+app.command()(fit_fusion)
 
 EvaluationId = Annotated[str, typer.Argument(help="Its id, such as eval_9f….", show_default=False)]
 QuestionSetArgument = Annotated[

@@ -234,3 +234,20 @@ def test_keys_are_made_listed_and_revoked_in_the_data_directory(url: str, settin
     assert json.loads(keys("list", "--json").stdout)[0]["revoked_at"]
     unknown = CliRunner().invoke(app, ["keys", "revoke", "key_0", "--data-dir", str(settings.data_dir)])
     assert (unknown.exit_code, "key_not_found" in unknown.stderr) == (2, True)
+
+
+def test_fit_fusion_writes_weights_that_help_or_says_that_they_do_not(stocked: Commands, tmp_path: Path) -> None:
+    """Both documents are found first already, so nothing is better; asked to, it writes all the same."""
+    lines = [
+        json.dumps(
+            {"id": str(n), "question": QUESTION, "answers": [], "answerable": True, "gold_doc_ids": ["ships.txt"]}
+        )
+        for n in range(50)
+    ]
+    (tmp_path / "set.jsonl").write_text("\n".join(lines))
+    out = tmp_path / "fusion.json"
+    result = stocked("eval", "fit-fusion", tmp_path / "set.jsonl", "--out", out, status=4)
+    assert "nothing is written" in result.stdout
+    assert not out.exists()
+    assert stocked("eval", "fit-fusion", tmp_path / "set.jsonl", "--out", out, "--force").exit_code == 0
+    assert {"vector", "lexical"} == set(*json.loads(out.read_text()).values())
