@@ -23,6 +23,7 @@ from retrieve.settings import RetrieveSettings
 from retrieve.snapshots import Indexes
 from retrieve.storage import IndexFolder
 from retrieve.vector import ENGINES as VECTOR_ENGINES
+from retrieve.vector import registry
 from tests.fakes import HashingEncoder
 from tests.ingest.support import wait_for
 from tests.retrieve.support import SPEC, lexical, put, vector
@@ -48,10 +49,10 @@ def opened(catalogue: Catalogue, collection: Collection, path: Path) -> Generati
     return GenerationIndex(catalogue, collection.pk, collection.live_generation, folder=IndexFolder(path))
 
 
-def found(snapshot: Snapshot, text: str = "ferries leave at 3") -> Found:
+def found(snapshot: Snapshot, text: str = "ferries leave at 3", *, top_k: int = 50) -> Found:
     """Chunks with scores, of the vector and of the lexical index."""
     query = HashingEncoder().encode([text], "query", fast=False)[0]
-    both = snapshot.vector.search(query, top_k=50), snapshot.lexical.search(analyse_query(text), top_k=50)
+    both = snapshot.vector.search(query, top_k=top_k), snapshot.lexical.search(analyse_query(text), top_k=top_k)
     one, other = ([*zip(hits.chunks.tolist(), hits.scores.tolist(), strict=True)] for hits in both)
     return one, other
 
@@ -197,6 +198,48 @@ def test_any_damaged_file_is_found_and_the_index_built_anew(
         mended.checkpoint()
         mended.close()
         IndexFolder(copy).read()  # sound again
+        shutil.rmtree(copy)
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_damage_to_an_approximate_index_is_found_and_mended(
+    catalogue: Catalogue,
+    tmp_path: Path,
+    loaded: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    """Every file of the vector index in turn: what is built anew, and made approximate again, finds the same."""
+    monkeypatch.setattr(registry, "APPROXIMATE_FROM", 20)
+    spec = replace(SPEC, index_kind="faiss+tantivy")
+    collection = Collections(catalogue).put("kind", CollectionSettings(), spec)[0]
+    index = opened(catalogue, collection, tmp_path / "i")
+    fill(catalogue, collection, range(24))
+    index.advance()
+    index.maintain()
+    fill(catalogue, collection, range(24, 26))  # an exact segment beside the approximate one
+    before = found(index.advance(), top_k=1)
+    index.checkpoint()
+    index.close()
+    shutil.rmtree(tmp_path / "i" / "working")
+    stored = IndexFolder(tmp_path / "i").read()
+    assert stored is not None
+    assert sum(file.endswith(".ivf") for file in stored.vector["files"]) == 1
+    for file in stored.vector["files"]:
+        copy = tmp_path / "copy"
+        shutil.copytree(tmp_path / "i", copy)
+        DAMAGES[name](copy / "files" / file)
+        loaded.clear()
+        mended = opened(catalogue, collection, copy)
+        mended.advance()
+        assert loaded, file
+        mended.maintain()
+        assert found(mended.advance(), top_k=1) == before
+        mended.checkpoint()
+        mended.close()
+        again = IndexFolder(copy).read()  # sound again
+        assert again is not None
+        assert any(kept.endswith(".ivf") for kept in again.vector["files"])
         shutil.rmtree(copy)
 
 
