@@ -124,6 +124,17 @@ def record_attachments(
     return list(taken.values())
 
 
+def parents(connection: Connection, collection: Collection, document_ids: Sequence[str]) -> set[str]:
+    """Those of the ids, at most a few hundred, to which something is attached."""
+    documents = schema.documents
+    query = select(documents.c.parent_document_id).where(
+        documents.c.collection_pk == collection.pk,
+        documents.c.parent_document_id.in_(document_ids),
+        documents.c.tombstoned_at.is_(None),
+    )
+    return set(connection.execute(query.distinct()).scalars())
+
+
 def _record(connection: Connection, collection: Collection, job_pk: int, upload: Upload) -> str:
     document_pk, version_pk, unchanged = put_version(connection, collection, upload, job_pk, has_blob=True)
     values: dict[str, Any] = {"state": "unchanged" if unchanged else "queued"}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import numpy as np
 from sqlalchemy import Connection, insert
 
 from ingest.catalogue import schema
@@ -11,23 +13,21 @@ from ingest.chunking import Chunk
 from ingest.models import FloatArray
 
 
-def store_chunks(
-    connection: Connection,
-    version_pk: int,
-    generation_pk: int,
-    text: str,
-    chunks: Sequence[Chunk],
-    vectors: FloatArray,
-) -> None:
-    """Write the chunks of a version in a generation; `text` is the version's, `vectors` of shape (chunks, dimensions).
+@dataclass(frozen=True, slots=True)
+class VersionChunks:
+    """The chunks of a version's `text`, with `vectors` of shape (chunks, dimensions)."""
 
-    Vectors are stored as little-endian float32.
-    """
-    if not chunks:
-        return
+    version_pk: int
+    text: str
+    chunks: Sequence[Chunk]
+    vectors: FloatArray
+
+
+def store_chunks(connection: Connection, generation_pk: int, versions: Sequence[VersionChunks]) -> None:
+    """Write the chunks of versions in a generation, with their vectors as little-endian float32."""
     rows = [
         {
-            "version_pk": version_pk,
+            "version_pk": version.version_pk,
             "generation_pk": generation_pk,
             "ordinal": chunk.ordinal,
             "char_start": chunk.start,
@@ -35,12 +35,16 @@ def store_chunks(
             "tokens": chunk.tokens,
             "page": chunk.page,
             "heading": chunk.heading,
-            "text": text[chunk.start : chunk.end],
+            "text": version.text[chunk.start : chunk.end],
         }
-        for chunk in chunks
+        for version in versions
+        for chunk in version.chunks
     ]
+    if not rows:
+        return
     keys = connection.execute(
         insert(schema.chunks).returning(schema.chunks.c.pk, sort_by_parameter_order=True), rows
     ).scalars()
-    blobs = [{"chunk_pk": key, "vector": row.tobytes()} for key, row in zip(keys, vectors.astype("<f4"), strict=True)]
+    vectors = np.concatenate([version.vectors for version in versions if len(version.chunks)]).astype("<f4")
+    blobs = [{"chunk_pk": key, "vector": row.tobytes()} for key, row in zip(keys, vectors, strict=True)]
     connection.execute(insert(schema.chunk_vectors), blobs)

@@ -2,68 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from pathlib import PurePosixPath
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
-from ingest.attachments import StoredAttachment, record_attachments
+from ingest.attachments import parents, record_attachments
 from ingest.blobs import BlobStore
 from ingest.catalogue import Catalogue, schema
-from ingest.chunk_rows import store_chunks
-from ingest.chunking import Chunk
 from ingest.clock import now
 from ingest.collections import Collection
-from ingest.corpus import CORPUS_LINE_MEDIA_TYPE
-from ingest.credibility import NEW_TEXT_DUE, Credibility, freshness, mark_supported, source_prior, stated_date
 from ingest.documents import fail_version
 from ingest.errors import CitewellError, ExtractionFailed
 from ingest.generations import check_live
-from ingest.index_log import append_change
+from ingest.live_versions import Accepted, make_live
 from ingest.models import FloatArray
-from ingest.near_duplicates import Signature, link
-from ingest.parsing.document import ParsedDocument
+from ingest.prepared import Prepared, Task
 from ingest.reindexing import CommitLocks
 from ingest.settings import IngestSettings
 
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A document of the job that has not ended."""
-
-    job_document_pk: int
-    document_pk: int
-    version_pk: int
-    document_id: str
-    sha256: str
-    bytes: int
-    filename: str
-    media_type: str
-    title: str | None
-    metadata: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A parsed and chunked document, or why it could not be; `generation_pk` is the generation it was chunked for.
-
-    `facts` are kept with a file's version for those who send the same bytes (`ingest.reuse`); `vectors`, of shape
-    (chunks, dimensions), are there where such a version had them already; `signature` finds near duplicates.
-    """
-
-    task: Task
-    parsed: ParsedDocument | None = None
-    chunks: Sequence[Chunk] = ()
-    language: str | None = None
-    attachments: tuple[StoredAttachment, ...] = ()
-    generation_pk: int = 0
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    vectors: FloatArray | None = None
-    signature: Signature | None = None
-    error: CitewellError | None = None
+_Pair = tuple[Prepared, FloatArray]
+"""A document with the vectors of its chunks."""
 
 
 class Committer:
@@ -106,192 +65,77 @@ class Committer:
         vectors: FloatArray,
         published: int,
     ) -> None:
-        offset = 0
-        states: list[str] = []
-        for prepared in group:
-            rows = vectors[offset : offset + len(prepared.chunks)]
-            offset += len(prepared.chunks)
-            states += self._commit_one(connection, job_pk, collection, prepared, rows)
-        ended = sum(state in ("failed", "succeeded", "unchanged") for state in states)
+        mails = parents(connection, collection, [prepared.task.document_id for prepared in group])
+        ended, failed, attached = 0, 0, 0
+        for batch in _batches(group, vectors, mails):
+            states, extra = self._commit_batch(connection, job_pk, collection, batch, mails)
+            ended += sum(state in ("failed", "succeeded", "unchanged") for state in states)
+            failed += states.count("failed")
+            attached += extra
         table = schema.jobs
         connection.execute(
             update(table)
             .where(table.c.pk == job_pk)
             .values(
                 stage="embedding",
-                total=table.c.total + len(states) - len(group),
+                total=table.c.total + attached,
                 done=table.c.done + ended + settle_indexed(connection, job_pk, published),
-                failed=table.c.failed + states.count("failed"),
+                failed=table.c.failed + failed,
                 attempts=1,  # there was progress: only attempts without any count towards the limit
                 updated_at=now(),
             )
         )
 
-    def _commit_one(
-        self,
-        connection: Connection,
-        job_pk: int,
-        collection: Collection,
-        prepared: Prepared,
-        vectors: FloatArray,
-    ) -> list[str]:
-        """Make one version live, or record its failure; returns the state of its part in the job, and of its
-        attachments'.
+    def _commit_batch(
+        self, connection: Connection, job_pk: int, collection: Collection, batch: Sequence[_Pair], mails: set[str]
+    ) -> tuple[list[str], int]:
+        """Make what can be live, and record the other failures.
 
-        That is `running` while the index has yet to follow, and empty when the part was ended, or purged, meanwhile.
+        Returns the states that parts of the job have now, and how many parts there are more, for attachments: `running`
+        while the index has yet to follow; a part that was ended, or purged, meanwhile has none.
         """
-        task, parts = prepared.task, schema.job_documents
-        this = parts.c.pk == task.job_document_pk
-        if connection.execute(select(parts.c.state).where(this)).scalar() != "queued":
-            return [""]
-        document = connection.execute(select(schema.documents).where(schema.documents.c.pk == task.document_pk)).one()
+        accepted, states = self._accepted(connection, batch)
+        seqs = make_live(connection, collection, accepted, self._settings.freshness_half_life_days)
+        if accepted:
+            parts = schema.job_documents
+            started = update(parts).where(parts.c.pk == bindparam("key"))
+            connection.execute(
+                started.values(state="running", stage="indexing", seq=bindparam("change")),
+                [{"key": one.task.job_document_pk, "change": seq} for one, seq in zip(accepted, seqs, strict=True)],
+            )
         attached: list[str] = []
-        error = document_deleted() if document.tombstoned_at is not None else prepared.error
-        if error is not None:
-            fail_version(connection, task.document_pk, task.version_pk, error)
-            values: dict[str, Any] = {"state": "failed", "error_code": error.code, "error_message": error.message}
-        elif _is_superseded(connection, document, task.version_pk):
-            retire = update(schema.versions).where(schema.versions.c.pk == task.version_pk)
-            connection.execute(retire.values(state="superseded", retired_at=now()))
-            values = {"state": "succeeded"}
-        else:
-            seq = _commit_version(connection, collection, document, prepared, vectors, self._settings)
-            values = {"state": "running", "stage": "indexing", "seq": seq}
-            attached = record_attachments(connection, collection, job_pk, document, prepared.attachments, self._blobs)
-        connection.execute(update(parts).where(this).values(**values))
-        return [str(values["state"]), *attached]
+        for one in accepted:
+            if one.prepared.attachments or one.task.document_id in mails:
+                attached += record_attachments(
+                    connection, collection, job_pk, one.document, one.prepared.attachments, self._blobs
+                )
+        return [*states, *("running" for _ in accepted), *attached], len(attached)
 
-
-def title_of(prepared: Prepared) -> str | None:
-    """The caller's title, else the document's own, else the file name without its ending (a corpus line has none)."""
-    task = prepared.task
-    given = task.metadata.get("title")
-    own = prepared.parsed.title if prepared.parsed else None
-    if isinstance(given, str) and given.strip():
-        return given.strip()
-    return own or (None if task.media_type == CORPUS_LINE_MEDIA_TYPE else PurePosixPath(task.filename).stem)
+    def _accepted(self, connection: Connection, batch: Sequence[_Pair]) -> tuple[list[Accepted], list[str]]:
+        """Those that are to be live; the states of the others, which are recorded here."""
+        tasks = [prepared.task for prepared, _ in batch]
+        waiting = _waiting(connection, tasks)
+        documents = _documents(connection, tasks)
+        superseded = _superseded(connection, tasks, documents)
+        accepted, states = [], []
+        for prepared, vectors in batch:
+            task, document = prepared.task, documents.get(prepared.task.document_pk)
+            if document is None or task.job_document_pk not in waiting:
+                continue
+            error = document_deleted() if document.tombstoned_at is not None else prepared.error
+            if error is not None:
+                _record_failure(connection, task, error)
+                states.append("failed")
+            elif task.version_pk in superseded:
+                _record_superseded(connection, task)
+                states.append("succeeded")
+            else:
+                accepted.append(Accepted(prepared, document, vectors))
+        return accepted, states
 
 
 def document_deleted() -> ExtractionFailed:
     return ExtractionFailed("the document was deleted during its ingestion", code="document_deleted")
-
-
-def _document_date(prepared: Prepared) -> date | None:
-    return stated_date(prepared.task.metadata, prepared.parsed.document_date if prepared.parsed else None)
-
-
-def _is_superseded(connection: Connection, document: Row[Any], version_pk: int) -> bool:
-    """A newer version, from a job that was faster, is live already: an older one must never replace it."""
-    versions = schema.versions
-    query = select(versions.c.pk, versions.c.version).where(versions.c.pk.in_((version_pk, document.live_version_pk)))
-    numbers: dict[int, int] = {row.pk: row.version for row in connection.execute(query)}
-    return numbers.get(document.live_version_pk, 0) > numbers[version_pk]
-
-
-def _commit_version(
-    connection: Connection,
-    collection: Collection,
-    document: Row[Any],
-    prepared: Prepared,
-    vectors: FloatArray,
-    settings: IngestSettings,
-) -> int:
-    """Text, chunks and vectors of the version, in place of the live one; returns the seq of the change."""
-    _store_version(connection, prepared)
-    assert prepared.parsed is not None
-    generation_pk, text = collection.live_generation.pk, prepared.parsed.text
-    store_chunks(connection, prepared.task.version_pk, generation_pk, text, prepared.chunks, vectors)
-    retired = _make_live(connection, document, prepared.task.version_pk)
-    _store_facts(connection, collection, document, prepared, settings)
-    assert prepared.signature is not None
-    link(connection, collection.pk, document.pk, prepared.task.version_pk, prepared.signature)
-    return append_change(connection, collection.pk, add=prepared.task.version_pk, retire=retired)
-
-
-def _store_version(connection: Connection, prepared: Prepared) -> None:
-    parsed, task = prepared.parsed, prepared.task
-    assert parsed is not None
-    day = _document_date(prepared)
-    facts = {"source_metadata": dict(prepared.facts)} if prepared.facts else {}
-    if task.media_type != CORPUS_LINE_MEDIA_TYPE:
-        connection.execute(insert(schema.version_texts).values(version_pk=task.version_pk, text=parsed.text))
-    connection.execute(
-        update(schema.versions)
-        .where(schema.versions.c.pk == task.version_pk)
-        .values(
-            state="live",
-            title=title_of(prepared),
-            language=prepared.language,
-            pages=len(parsed.pages) or None,
-            page_spans=[[page.number, page.start, page.end] for page in parsed.pages],
-            headings=[[heading.level, heading.title, heading.start] for heading in parsed.headings],
-            chars=len(parsed.text),
-            document_date=day.isoformat() if day else None,
-            quality=parsed.quality,
-            parser=parsed.parser,
-            live_at=now(),
-            **facts,
-        )
-    )
-
-
-def _make_live(connection: Connection, document: Row[Any], version_pk: int) -> int | None:
-    """Put the version in place of the live one; returns the key of the version it retires."""
-    retired = document.live_version_pk
-    versions = schema.versions
-    failed = (versions.c.document_pk == document.pk) & (versions.c.state == "failed")
-    connection.execute(
-        update(versions)
-        .where(failed, versions.c.pk < version_pk, versions.c.retired_at.is_(None))
-        .values(retired_at=now())
-    )
-    if retired is not None:
-        connection.execute(
-            update(schema.versions).where(schema.versions.c.pk == retired).values(state="retired", retired_at=now())
-        )
-    connection.execute(
-        update(schema.documents)
-        .where(schema.documents.c.pk == document.pk)
-        .values(live_version_pk=version_pk, status="indexing" if retired is None else "ready", updated_at=now())
-    )
-    return int(retired) if retired is not None else None
-
-
-def _store_facts(
-    connection: Connection,
-    collection: Collection,
-    document: Row[Any],
-    prepared: Prepared,
-    settings: IngestSettings,
-) -> None:
-    """Columns of the document that filters and ranking read."""
-    parsed, task = prepared.parsed, prepared.task
-    assert parsed is not None
-    credibility = Credibility(
-        source=source_prior(collection.source_priors, task.document_id, task.metadata),
-        freshness=freshness(_document_date(prepared), datetime.now(UTC).date(), settings.freshness_half_life_days),
-        corroboration=document.credibility_corroboration,
-        feedback=document.credibility_feedback,
-        extraction=parsed.quality,
-    )
-    connection.execute(
-        update(schema.documents)
-        .where(schema.documents.c.pk == task.document_pk)
-        .values(
-            title=title_of(prepared),
-            language=prepared.language,
-            media_type=task.media_type,
-            error_code=None,
-            error_message=None,
-            credibility=credibility.score,
-            credibility_source=credibility.source,
-            credibility_freshness=credibility.freshness,
-            credibility_extraction=credibility.extraction,
-            credibility_due=NEW_TEXT_DUE,
-        )
-    )
-    if document.live_version_pk is not None:
-        mark_supported(connection, [document.pk])
 
 
 def settle_indexed(connection: Connection, job_pk: int, published: int) -> int:
@@ -313,3 +157,69 @@ def settle_indexed(connection: Connection, job_pk: int, published: int) -> int:
         )
         connection.execute(update(parts).where(indexed).values(state="succeeded"))
     return len(keys)
+
+
+def _batches(group: Sequence[Prepared], vectors: FloatArray, mails: set[str]) -> Iterator[list[_Pair]]:
+    """The group in runs in which no document comes twice. What has attachments, or had some, comes alone: they may be
+    among the others.
+    """
+    batch: list[_Pair] = []
+    keys: set[int] = set()
+    offset = 0
+    for prepared in group:
+        rows = vectors[offset : offset + len(prepared.chunks)]
+        offset += len(prepared.chunks)
+        alone = bool(prepared.attachments) or prepared.task.document_id in mails
+        if batch and (alone or prepared.task.document_pk in keys):
+            yield batch
+            batch, keys = [], set()
+        batch.append((prepared, rows))
+        keys.add(prepared.task.document_pk)
+        if alone:
+            yield batch
+            batch, keys = [], set()
+    if batch:
+        yield batch
+
+
+def _waiting(connection: Connection, tasks: Sequence[Task]) -> set[int]:
+    """Keys of the parts that nobody has ended, or purged, meanwhile."""
+    parts = schema.job_documents
+    keys = [task.job_document_pk for task in tasks]
+    query = select(parts.c.pk).where(parts.c.pk.in_(keys), parts.c.state == "queued")
+    return set(connection.execute(query).scalars())
+
+
+def _documents(connection: Connection, tasks: Sequence[Task]) -> dict[int, Row[Any]]:
+    table = schema.documents
+    query = select(table).where(table.c.pk.in_([task.document_pk for task in tasks]))
+    return {row.pk: row for row in connection.execute(query)}
+
+
+def _superseded(connection: Connection, tasks: Sequence[Task], documents: dict[int, Row[Any]]) -> set[int]:
+    """Keys of versions that are older than the live one, from a job that was faster: they must never replace it."""
+    live = {
+        task.version_pk: documents[task.document_pk].live_version_pk for task in tasks if task.document_pk in documents
+    }
+    replaced = {version: present for version, present in live.items() if present is not None}
+    if not replaced:
+        return set()
+    versions = schema.versions
+    keys = [*replaced, *replaced.values()]
+    query = select(versions.c.pk, versions.c.version).where(versions.c.pk.in_(keys))
+    numbers: dict[int, int] = {row.pk: row.version for row in connection.execute(query)}
+    return {version for version, present in replaced.items() if numbers.get(present, 0) > numbers.get(version, 0)}
+
+
+def _record_failure(connection: Connection, task: Task, error: CitewellError) -> None:
+    fail_version(connection, task.document_pk, task.version_pk, error)
+    parts = schema.job_documents
+    failed = update(parts).where(parts.c.pk == task.job_document_pk)
+    connection.execute(failed.values(state="failed", error_code=error.code, error_message=error.message))
+
+
+def _record_superseded(connection: Connection, task: Task) -> None:
+    versions, parts = schema.versions, schema.job_documents
+    retire = update(versions).where(versions.c.pk == task.version_pk)
+    connection.execute(retire.values(state="superseded", retired_at=now()))
+    connection.execute(update(parts).where(parts.c.pk == task.job_document_pk).values(state="succeeded"))

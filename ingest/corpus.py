@@ -6,7 +6,6 @@ A line is `{"id" | "_id", "title"?, "text", "meta" | "metadata"?}`; its text is 
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import zlib
 from collections.abc import Iterator, Mapping
@@ -36,11 +35,6 @@ class CorpusLine:
         """The line as UTF-8 JSON with fixed key order and names: what is hashed, and returned as the original."""
         body = {"id": self.document_id, "title": self.title, "text": self.text, "metadata": self.metadata}
         return json.dumps(body, ensure_ascii=False, sort_keys=True).encode()
-
-    @property
-    def sha256(self) -> str:
-        """Hex SHA-256 of `canonical`."""
-        return hashlib.sha256(self.canonical()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

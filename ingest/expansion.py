@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from ingest.blobs import Blob, BlobStore
 from ingest.catalogue import Catalogue, schema
 from ingest.collections import Collection
 from ingest.corpus import CORPUS_LINE_MEDIA_TYPE, BadLine, CorpusLine, read_corpus
-from ingest.documents import Upload, check_collection, check_document_id, put_version
+from ingest.documents import LineUpload, Upload, check_collection, check_document_id, record_lines
 from ingest.errors import CitewellError, ExtractionFailed, InvalidInput, NotFound
 from ingest.jobs import Job, JobCancelled, JobContext, settle_job_counts
 from ingest.originals import remove_spent_corpora
@@ -88,11 +89,16 @@ def _record_lines(
         check_collection(connection, collection)
     except NotFound as deleted:
         raise JobCancelled from deleted
+    uploads: list[LineUpload] = []
     for number, line in lines:
-        if isinstance(line, BadLine):
-            _record_bad_line(connection, job_pk, corpus, number, line.problem)
+        problem = line.problem if isinstance(line, BadLine) else _problem_of(line)
+        if isinstance(line, BadLine) or problem is not None:
+            record_lines(connection, collection, job_pk, uploads)
+            uploads = []
+            _record_bad_line(connection, job_pk, corpus, number, problem or "")
         else:
-            _record_line(connection, job_pk, collection, corpus, number, line)
+            uploads.append(_upload(corpus, line))
+    record_lines(connection, collection, job_pk, uploads)
     payload = {**corpus.payload, "line": lines[-1][0] if lines else corpus.payload["line"]}
     connection.execute(
         update(schema.job_documents)
@@ -102,46 +108,25 @@ def _record_lines(
     settle_job_counts(connection, job_pk)
 
 
-def _record_line(
-    connection: Connection,
-    job_pk: int,
-    collection: Collection,
-    corpus: Row[Any],
-    number: int,
-    line: CorpusLine,
-) -> None:
+def _problem_of(line: CorpusLine) -> str | None:
     try:
         check_document_id(line.document_id)
     except InvalidInput as failure:
-        _record_bad_line(connection, job_pk, corpus, number, failure.message)
-        return
+        return failure.message
+    return None
+
+
+def _upload(corpus: Row[Any], line: CorpusLine) -> LineUpload:
     content = line.canonical()
     upload = Upload(
         document_id=line.document_id,
         filename=corpus.filename,
         media_type=CORPUS_LINE_MEDIA_TYPE,
-        blob=Blob(line.sha256, len(content), content[:0]),
+        blob=Blob(hashlib.sha256(content).hexdigest(), len(content), content[:0]),
         metadata={**line.metadata, **corpus.payload["metadata"]},
         access=corpus.payload["access"],
     )
-    source = {"title": line.title, "metadata": dict(line.metadata)}
-    document_pk, version_pk, unchanged = put_version(
-        connection, collection, upload, job_pk, has_blob=False, source_metadata=source
-    )
-    if not unchanged:
-        connection.execute(insert(schema.version_texts).values(version_pk=version_pk, text=line.text))
-    connection.execute(
-        insert(schema.job_documents).values(
-            job_pk=job_pk,
-            document_pk=document_pk,
-            version_pk=version_pk,
-            document_id=line.document_id,
-            filename=corpus.filename,
-            kind="line",
-            stage="parsing",
-            state="unchanged" if unchanged else "queued",
-        )
-    )
+    return LineUpload(upload, line.text, {"title": line.title, "metadata": dict(line.metadata)})
 
 
 def _record_bad_line(connection: Connection, job_pk: int, corpus: Row[Any], number: int, problem: str) -> None:

@@ -6,6 +6,7 @@ concern one generation only: a re-index gives versions that are live already the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,16 +45,33 @@ def append_change(
     connection: Connection, collection_pk: int, *, add: int | None, retire: int | None, generation_pk: int | None = None
 ) -> int:
     """Write one row in the transaction that makes the change; returns its seq."""
-    statement = insert(schema.index_change).values(
-        collection_pk=collection_pk,
-        add_version_pk=add,
-        retire_version_pk=retire,
-        generation_pk=generation_pk,
-        created_at=now(),
-    )
-    key = connection.execute(statement).inserted_primary_key
-    assert key is not None
-    return int(key[0])
+    return append_changes(connection, collection_pk, [(add, retire)], generation_pk=generation_pk)[0]
+
+
+def append_changes(
+    connection: Connection,
+    collection_pk: int,
+    changes: Sequence[tuple[int | None, int | None]],
+    *,
+    generation_pk: int | None = None,
+) -> list[int]:
+    """Write a row for each pair of versions (added, retired) in the transaction that makes the changes.
+
+    Returns their seqs, ascending in the order of the pairs.
+    """
+    table, moment = schema.index_change, now()
+    rows = [
+        {
+            "collection_pk": collection_pk,
+            "add_version_pk": add,
+            "retire_version_pk": retire,
+            "generation_pk": generation_pk,
+            "created_at": moment,
+        }
+        for add, retire in changes
+    ]
+    statement = insert(table).returning(table.c.seq, sort_by_parameter_order=True)
+    return list(connection.execute(statement, rows).scalars()) if rows else []
 
 
 def changes_after(

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
-from ingest.commit import Prepared, Task
 from ingest.errors import Unavailable
+from ingest.prepared import Prepared, Task
 
 DOCUMENTS_AHEAD = 512
 CHARS_HELD_MAX = 32_000_000

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from datasketch import MinHash
 from numpy.typing import NDArray
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from ingest.catalogue import schema
 
@@ -58,21 +59,40 @@ def similarity(one: Signature, other: Signature) -> float:
     return float(np.mean(one == other))
 
 
-def link(connection: Connection, collection_pk: int, document_pk: int, version_pk: int, signature: Signature) -> None:
-    """Link a document that has a new live version to its original, or make it one.
+@dataclass(frozen=True, slots=True)
+class Newcomer:
+    """A document with a new live version, and whether it had one before."""
 
-    What its former version was linked to, and what was linked to that, is settled anew.
+    document_pk: int
+    version_pk: int
+    signature: Signature
+    replaces: bool
+
+
+def link(connection: Connection, collection_pk: int, newcomers: Sequence[Newcomer]) -> None:
+    """Link each document to its original, or make it one, in this order.
+
+    What former versions were linked to, and what was linked to those, is settled anew.
     """
-    leave(connection, [document_pk])
-    connection.execute(
-        insert(schema.signatures).values(
-            version_pk=version_pk, document_pk=document_pk, minima=signature.astype("<u4").tobytes()
-        )
-    )
-    original = _original(connection, collection_pk, document_pk, signature)
-    _set_original(connection, [document_pk], original)
-    if original is None:
-        _add_bands(connection, collection_pk, version_pk, signature)
+    leave(connection, [one.document_pk for one in newcomers if one.replaces])
+    rows = [
+        {"version_pk": one.version_pk, "document_pk": one.document_pk, "minima": one.signature.astype("<u4").tobytes()}
+        for one in newcomers
+    ]
+    connection.execute(insert(schema.signatures), rows)
+    originals = _Originals(connection, collection_pk, [one.signature for one in newcomers])
+    linked: dict[int, int | None] = {one.document_pk: None for one in newcomers if one.replaces}
+    bands: list[dict[str, Any]] = []
+    for one in newcomers:
+        original = originals.nearest(one.signature)
+        if original is None:
+            originals.add(one.document_pk, one.signature)
+            bands += _band_rows(collection_pk, one.version_pk, one.signature)
+        else:
+            linked[one.document_pk] = original
+    _set_originals(connection, linked)
+    if bands:
+        connection.execute(insert(schema.signature_bands), bands)
 
 
 def leave(connection: Connection, document_pks: Sequence[int]) -> None:
@@ -104,49 +124,63 @@ def _promote(connection: Connection, former: int) -> None:
     while left:
         first, rest = left[0], left[1:]
         minima = _read(first.minima)
-        original = _original(connection, first.collection_pk, first.pk, minima)
+        original = _Originals(connection, first.collection_pk, [minima]).nearest(minima)
         if original is None:
-            _add_bands(connection, first.collection_pk, first.version_pk, minima)
-        else:
-            _set_original(connection, [first.pk], original)
+            connection.execute(
+                insert(schema.signature_bands), _band_rows(first.collection_pk, first.version_pk, minima)
+            )
         alike = {row.pk for row in rest if similarity(minima, _read(row.minima)) >= SIMILARITY_MIN}
-        _set_original(connection, sorted(alike), first.pk if original is None else original)
+        links = dict.fromkeys(sorted(alike), first.pk if original is None else original)
+        _set_originals(connection, links if original is None else {first.pk: original, **links})
         left = [row for row in rest if row.pk not in alike]
 
 
-def _original(connection: Connection, collection_pk: int, document_pk: int, minima: Signature) -> int | None:
-    """The original among the other live documents of the collection that is most like the text; None without one."""
-    bands, signatures, documents = schema.signature_bands, schema.signatures, schema.documents
-    keys = select(bands.c.version_pk).where(bands.c.collection_pk == collection_pk, bands.c.band.in_(_bands(minima)))
-    query = (
-        select(documents.c.pk, signatures.c.minima)
-        .select_from(signatures.join(documents, documents.c.pk == signatures.c.document_pk))
-        .where(
-            signatures.c.version_pk.in_(keys),
+class _Originals:
+    """The originals of a collection that have a band in common with one of some texts."""
+
+    def __init__(self, connection: Connection, collection_pk: int, texts: Sequence[Signature]) -> None:
+        self._by_band: dict[int, list[tuple[int, Signature]]] = {}
+        bands, signatures, documents = schema.signature_bands, schema.signatures, schema.documents
+        wanted = sorted({band for minima in texts for band in _bands(minima)})
+        query = select(bands.c.band, documents.c.pk, signatures.c.minima).select_from(
+            bands.join(signatures, signatures.c.version_pk == bands.c.version_pk).join(
+                documents, documents.c.pk == signatures.c.document_pk
+            )
+        )
+        query = query.where(
+            bands.c.collection_pk == collection_pk,
             documents.c.tombstoned_at.is_(None),
-            documents.c.pk != document_pk,
             documents.c.duplicate_of_pk.is_(None),
         )
-        .order_by(documents.c.pk)
-        .limit(_CANDIDATES_MAX)
-    )
-    alike = [(similarity(minima, _read(row.minima)), -row.pk) for row in connection.execute(query)]
-    best = max(alike, default=(0.0, 0))
-    return -best[1] if best[0] >= SIMILARITY_MIN else None
+        for start in range(0, len(wanted), _KEYS_PER_QUERY):
+            page = bands.c.band.in_(wanted[start : start + _KEYS_PER_QUERY])
+            for row in connection.execute(query.where(page)):
+                self._by_band.setdefault(row.band, []).append((row.pk, _read(row.minima)))
+
+    def nearest(self, minima: Signature) -> int | None:
+        """The key of the one most like the text, of equal ones the oldest; None where none is like it."""
+        found = {pk: other for band in _bands(minima) for pk, other in self._by_band.get(band, ())}
+        alike = [(similarity(minima, found[pk]), -pk) for pk in sorted(found)[:_CANDIDATES_MAX]]
+        best = max(alike, default=(0.0, 0))
+        return -best[1] if best[0] >= SIMILARITY_MIN else None
+
+    def add(self, document_pk: int, minima: Signature) -> None:
+        """Another original, for the texts that come after it."""
+        for band in set(_bands(minima)):
+            self._by_band.setdefault(band, []).append((document_pk, minima))
 
 
-def _set_original(connection: Connection, document_pks: Sequence[int], original: int | None) -> None:
+def _set_originals(connection: Connection, originals: Mapping[int, int | None]) -> None:
+    """Write to each document (by key) what it is a duplicate of."""
     documents = schema.documents
-    for start in range(0, len(document_pks), _KEYS_PER_QUERY):
-        page = document_pks[start : start + _KEYS_PER_QUERY]
-        connection.execute(update(documents).where(documents.c.pk.in_(page)).values(duplicate_of_pk=original))
+    if originals:
+        rows = [{"key": pk, "original": original} for pk, original in originals.items()]
+        changed = update(documents).where(documents.c.pk == bindparam("key"))
+        connection.execute(changed.values(duplicate_of_pk=bindparam("original")), rows)
 
 
-def _add_bands(connection: Connection, collection_pk: int, version_pk: int, minima: Signature) -> None:
-    rows: list[dict[str, Any]] = [
-        {"collection_pk": collection_pk, "band": band, "version_pk": version_pk} for band in set(_bands(minima))
-    ]
-    connection.execute(insert(schema.signature_bands), rows)
+def _band_rows(collection_pk: int, version_pk: int, minima: Signature) -> list[dict[str, Any]]:
+    return [{"collection_pk": collection_pk, "band": band, "version_pk": version_pk} for band in set(_bands(minima))]
 
 
 def _bands(minima: Signature) -> list[int]:

@@ -24,8 +24,7 @@ from ingest.blobs import BlobStore
 from ingest.catalogue import Catalogue, schema
 from ingest.chunking import Chunk, ChunkShape, chunk_document, contextual_text
 from ingest.collections import Collection, load_collection_by_key
-from ingest.commit import Committer, Prepared, Task, document_deleted, settle_indexed, title_of
-from ingest.corpus import CORPUS_LINE_MEDIA_TYPE
+from ingest.commit import Committer, document_deleted, settle_indexed
 from ingest.documents import (
     Passwords,
     outcome,
@@ -40,6 +39,7 @@ from ingest.lookahead import Lookahead
 from ingest.models import Encoder, FloatArray, ModelRuntime, Priority
 from ingest.near_duplicates import signature_of
 from ingest.parsing.document import ParsedDocument, SourceFile
+from ingest.prepared import Prepared, Task
 from ingest.reindexing import CommitLocks
 from ingest.reuse import find_twin, reusable_facts
 from ingest.settings import IngestSettings
@@ -147,7 +147,7 @@ class IngestHandler:
 
     def _copied(self, task: Task, collection: Collection, passed: _StageCounts) -> Prepared | None:
         """What was made of the same bytes before, if anything was."""
-        if _is_line(task):
+        if task.is_line:
             return None
         twin = find_twin(self._catalogue, collection, task.sha256, task.media_type)
         if twin is None:
@@ -157,14 +157,14 @@ class IngestHandler:
         facts = reusable_facts(twin.parsed, password=False)
         generation_pk = collection.live_generation.pk
         prepared = Prepared(task, twin.parsed, twin.chunks, twin.language, generation_pk=generation_pk, facts=facts)
-        return replace(prepared, vectors=twin.vectors) if title_of(prepared) == twin.title else prepared
+        return replace(prepared, vectors=twin.vectors) if prepared.title == twin.title else prepared
 
     def _made(self, task: Task, password: str | None, collection: Collection, passed: _StageCounts) -> Prepared:
         parsed = self._parse(task, password)
         passed.add("parsing", 1)
         chunks = self._chunked(parsed, collection.live_generation)
         attachments = self._attachments(task, parsed)
-        facts = {} if _is_line(task) else reusable_facts(parsed, password=password is not None)
+        facts = {} if task.is_line else reusable_facts(parsed, password=password is not None)
         passed.add("chunking", 1)
         generation_pk = collection.live_generation.pk
         return Prepared(task, parsed, chunks, detect_language(parsed.text), attachments, generation_pk, facts)
@@ -174,7 +174,7 @@ class IngestHandler:
         return chunk_document(parsed, self._encoder_for(spec), ChunkShape(spec.chunk_tokens, spec.overlap_tokens))
 
     def _parse(self, task: Task, password: str | None) -> ParsedDocument:
-        if _is_line(task):
+        if task.is_line:
             text, limit = self._recorded_text(task.version_pk), self._settings.parse_text_max_chars
             if len(text) > limit:
                 raise ExtractionFailed(
@@ -236,7 +236,7 @@ class IngestHandler:
     def _embed(self, collection: Collection, group: Sequence[Prepared]) -> FloatArray:
         """float32 array of shape (chunks of the group, dimensions), in the order of documents and chunks."""
         texts = [
-            contextual_text(title_of(prepared), chunk.heading, prepared.parsed.text[chunk.start : chunk.end])
+            contextual_text(prepared.title, chunk.heading, prepared.parsed.text[chunk.start : chunk.end])
             for prepared in group
             if prepared.parsed is not None and prepared.vectors is None
             for chunk in prepared.chunks
@@ -282,10 +282,6 @@ class IngestHandler:
                 select(schema.jobs.c.failed, schema.jobs.c.total).where(schema.jobs.c.pk == job.pk)
             ).one()
         return outcome(counts.failed, counts.total)
-
-
-def _is_line(task: Task) -> bool:
-    return task.media_type == CORPUS_LINE_MEDIA_TYPE
 
 
 def _in_order(group: Sequence[Prepared], made: FloatArray) -> FloatArray:

@@ -14,11 +14,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, select, update
 
 from ingest.catalogue import Catalogue, schema
-from ingest.chunk_rows import store_chunks
+from ingest.chunk_rows import VersionChunks, store_chunks
 from ingest.chunking import Chunk, ChunkShape, chunk_document, contextual_text
 from ingest.clock import now
 from ingest.generations import Generation, GenerationSpec
-from ingest.index_log import append_change
+from ingest.index_log import append_changes
 from ingest.jobs import JobContext
 from ingest.models import Encoder, ModelRuntime, Priority
 from ingest.parsing.document import Heading, Page, ParsedDocument
@@ -93,13 +93,15 @@ class GenerationBuilder:
         vectors = self._runtime.embed(encoder, texts, kind="document", priority=Priority.BULK)
 
         def change(connection: Connection) -> None:
-            begin = 0
+            begin, built = 0, []
             for version, chunks in chunked:
                 rows = vectors[begin : begin + len(chunks)]
                 begin += len(chunks)
                 if _lacks_chunks(connection, version.pk, generation.pk):
-                    store_chunks(connection, version.pk, generation.pk, version.parsed.text, chunks, rows)
-                    append_change(connection, collection_pk, add=version.pk, retire=None, generation_pk=generation.pk)
+                    built.append(VersionChunks(version.pk, version.parsed.text, chunks, rows))
+            store_chunks(connection, generation.pk, built)
+            added = [(version.version_pk, None) for version in built]
+            append_changes(connection, collection_pk, added, generation_pk=generation.pk)
             jobs = schema.jobs
             progress = {"done": jobs.c.done + len(versions), "attempts": 1, "updated_at": now()}
             connection.execute(update(jobs).where(jobs.c.pk == job_pk).values(**progress))

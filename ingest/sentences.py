@@ -36,6 +36,8 @@ class Span:
 
 def cjk_share(text: str) -> float:
     """Share in [0, 1] of CJK characters (Han and kana) among the letters of `text`; 0 without letters."""
+    if text.isascii():
+        return 0.0
     letters = sum(character.isalpha() for character in text)
     return len(_CJK.findall(text)) / letters if letters else 0.0
 

@@ -12,6 +12,7 @@ from ingest.documents.checks import (
 )
 from ingest.documents.comparison import Comparison
 from ingest.documents.documents import Documents
+from ingest.documents.lines import LineUpload, record_lines
 from ingest.documents.model import (
     DocumentRecord,
     Original,
@@ -31,6 +32,7 @@ __all__ = [
     "Comparison",
     "DocumentRecord",
     "Documents",
+    "LineUpload",
     "Original",
     "Passwords",
     "Submission",
@@ -47,5 +49,6 @@ __all__ = [
     "new_id",
     "outcome",
     "put_version",
+    "record_lines",
     "visible",
 ]

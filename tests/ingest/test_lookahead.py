@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from ingest import lookahead
-from ingest.commit import Prepared, Task
 from ingest.errors import Unavailable
 from ingest.lookahead import Lookahead
 from ingest.parsing.document import ParsedDocument
+from ingest.prepared import Prepared, Task
 from tests.ingest.support import wait_for
 
 
