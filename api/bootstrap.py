@@ -37,7 +37,7 @@ from ingest.blobs import BlobStore
 from ingest.catalogue import Catalogue
 from ingest.clock import in_future
 from ingest.collections import Collection, Collections, CollectionSettings
-from ingest.deletion import Deletion, PurgeHandler
+from ingest.deletion import Deletion, Evictor, PurgeHandler
 from ingest.documents import Documents, Passwords, new_id
 from ingest.errors import InvalidInput
 from ingest.generations import GenerationSpec
@@ -220,9 +220,11 @@ def open_service(
             settings=settings,
             fusion_table=FusionTable.load([SHIPPED_DATA / "models" / "fusion.json", settings.data_dir / "fusion.json"]),
         )
+        cache = _answer_cache(settings, catalogue)
+        evictors: list[Evictor] = [searcher.evict, *([cache.evict] if cache else [])]
         passwords = Passwords()
         locks = CommitLocks()
-        jobs = Jobs(catalogue)
+        jobs = Jobs(catalogue, passwords)
         jobs.recover()
         handlers: dict[str, JobHandler] = {
             "ingest": IngestHandler(
@@ -242,6 +244,7 @@ def open_service(
                 progress=indexes,
                 forget=indexes.drop,
                 redactors=[redact_answers, redact_evaluations],
+                evictors=evictors,
             ),
             "history": HistoryHandler(catalogue=catalogue, blobs=blobs, progress=indexes),
         }
@@ -271,7 +274,17 @@ def open_service(
         model = language_model(settings)
         policy = RefusalPolicy(catalogue, settings.answer_threshold)
         answerer = _answerer(
-            settings, catalogue, searcher, runtime, encoders, answers, conversations, model, reader, policy
+            settings,
+            catalogue,
+            searcher,
+            runtime,
+            encoders,
+            answers,
+            conversations,
+            model,
+            reader,
+            policy,
+            cache,
         )
         replayer = Replayer(catalogue, answerer, redaction)
         evaluations = Evaluations(catalogue)
@@ -308,7 +321,7 @@ def open_service(
             blobs=blobs,
             collections=Collections(catalogue),
             documents=Documents(catalogue, blobs, passwords),
-            deletion=Deletion(catalogue),
+            deletion=Deletion(catalogue, evictors),
             jobs=jobs,
             runner=runner,
             history=history,
@@ -346,6 +359,7 @@ def _answerer(
     model: LanguageModel | None,
     reader: PassageReader | None,
     policy: RefusalPolicy,
+    cache: AnswerCache | None,
 ) -> Answerer:
     weights = AssessmentWeights.load(SHIPPED_DATA / "models" / "extractive.json")
     support = EntailmentSupport(
@@ -367,7 +381,7 @@ def _answerer(
         rewriter=(model and model.rewriter) or FollowUpRewriter(),
         conversations=conversations,
         conflicts=ConflictFinder(),
-        cache=_answer_cache(settings, catalogue),
+        cache=cache,
     )
 
 

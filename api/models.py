@@ -268,6 +268,14 @@ class SubmissionResponse(BaseModel):
     documents_total: int
 
 
+class RetryRequest(_Request):
+    """How to go about it this time."""
+
+    password: str | None = Field(
+        None, max_length=1_000, description="Opens encrypted files; kept in memory until they are read."
+    )
+
+
 class CompareRequest(_Request):
     """The files of a folder: SHA-256 (hex) by document id."""
 

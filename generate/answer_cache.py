@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
@@ -92,6 +92,16 @@ class AnswerCache:
                 assert flight.task is not None
                 flight.task.cancel()
 
+    def evict(self, document_pks: Sequence[int]) -> int:
+        """Forget the outcomes that came of these documents among others; returns how many there were."""
+        gone = frozenset(document_pks)
+        named = [
+            key
+            for key, remembered in list(self._remembered.items())
+            if any(hit.document_pk in gone for hit in _outcome(remembered.events).ranking.hits)
+        ]
+        return sum(self._remembered.pop(key, None) is not None for key in named)
+
     async def _fly(self, place: Hashable, key: Hashable, flight: _Flight, compute: Compute) -> None:
         try:
             events = compute()
@@ -109,10 +119,9 @@ class AnswerCache:
             flight.tell()
 
     async def _remember(self, key: Hashable, events: tuple[ComputationEvent, ...]) -> None:
-        outcome = events[-1]
-        assert isinstance(outcome, Outcome)
         if not self._entries_max:
             return
+        outcome = _outcome(events)
         state = await asyncio.to_thread(self._state, outcome)
         self._remembered[key] = _Remembered(events, self._clock() + self._ttl_s, state)
         while len(self._remembered) > self._entries_max:
@@ -120,9 +129,7 @@ class AnswerCache:
 
     def _stands(self, remembered: _Remembered) -> bool:
         """Whether its time is not over and every candidate is as it was: live, with the same tags and credibility."""
-        outcome = remembered.events[-1]
-        assert isinstance(outcome, Outcome)
-        return self._clock() < remembered.until and self._state(outcome) == remembered.state
+        return self._clock() < remembered.until and self._state(_outcome(remembered.events)) == remembered.state
 
     def _state(self, outcome: Outcome) -> frozenset[tuple[object, ...]]:
         documents, tags = schema.documents, schema.document_access
@@ -133,6 +140,13 @@ class AnswerCache:
             rows = {tuple(row) for row in connection.execute(live)}
             tagged = select(tags.c.document_pk, tags.c.tag).where(tags.c.document_pk.in_(keys))
             return frozenset(rows | {tuple(row) for row in connection.execute(tagged)})
+
+
+def _outcome(events: Sequence[ComputationEvent]) -> Outcome:
+    """The last event of a computation."""
+    outcome = events[-1]
+    assert isinstance(outcome, Outcome)
+    return outcome
 
 
 async def _follow(flight: _Flight) -> AsyncIterator[ComputationEvent]:

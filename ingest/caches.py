@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -61,6 +61,24 @@ class LruCache(Generic[Value]):
             while self._weight > self._weight_max:
                 _, (_, gone) = self._entries.popitem(last=False)
                 self._weight -= gone
+
+    def evict(self, concerns: Callable[[Value], bool], *, revision: int = 0) -> int:
+        """Forget the values that `concerns` names, and whatever belongs to a lower revision; returns how many it named.
+
+        What was read before that revision, and is put afterwards, is not remembered either.
+        """
+        with self._lock:
+            named = sum(concerns(value) for value, _ in self._entries.values())
+            self._renew(revision)
+            for key in [key for key, (value, _) in self._entries.items() if concerns(value)]:
+                _, weight = self._entries.pop(key)
+                self._weight -= weight
+            return named
+
+    def values(self, *, revision: int = 0) -> list[Value]:
+        """All that `get` would give for this revision."""
+        with self._lock:
+            return [value for value, _ in self._entries.values()] if revision == self._revision else []
 
     def stats(self) -> CacheStats:
         """How well it serves."""

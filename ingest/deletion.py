@@ -19,7 +19,7 @@ from ingest.credibility import mark_supported
 from ingest.documents import check_collection, new_id
 from ingest.errors import NotFound
 from ingest.index_log import IndexProgress, append_change, latest_seq
-from ingest.jobs import TERMINAL_STATES, Job, JobContext, end_job
+from ingest.jobs import TERMINAL_STATES, Job, JobContext, end_job, queue_job
 from ingest.near_duplicates import leave
 from ingest.originals import needed, remove_spent_corpora
 
@@ -43,6 +43,9 @@ _COUNTS = (
 Redactor = Callable[[Connection, Sequence[int]], Mapping[str, int]]
 """Removes what a layer keeps of documents (by key), in the purge's transaction; returns counts by name."""
 
+Evictor = Callable[[Sequence[int]], int]
+"""Takes what a process remembers of documents (by key) out of its memory; returns how many entries that were."""
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
@@ -60,8 +63,9 @@ class Receipt:
 class Deletion:
     """Tombstones documents and looks receipts up."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, evictors: Sequence[Evictor] = ()) -> None:
         self._catalogue = catalogue
+        self._evictors = evictors
 
     def delete_documents(self, collection: Collection, document_ids: Sequence[str], *, key_id: str | None) -> Receipt:
         """Tombstone documents and, with them, what was attached to them. No search that begins afterwards returns them.
@@ -79,7 +83,7 @@ class Deletion:
                     f"collection {collection.name!r} has no document {named}; nothing was deleted",
                     code="document_not_found",
                 )
-            return tombstone(connection, collection, sorted(found), key_id, drop_collection=False)
+            return self._tombstone(connection, collection, sorted(found), key_id, drop_collection=False)
 
         return self._catalogue.write(change)
 
@@ -98,12 +102,26 @@ class Deletion:
             )
             keys = list(connection.execute(query).scalars())
             _cancel_jobs(connection, collection.pk)
-            receipt = tombstone(connection, collection, keys, key_id, drop_collection=not keep)
+            receipt = self._tombstone(connection, collection, keys, key_id, drop_collection=not keep)
             if not keep:
                 _free_name(connection, collection, receipt.receipt_id)
             return receipt
 
         return self._catalogue.write(change)
+
+    def _tombstone(
+        self,
+        connection: Connection,
+        collection: Collection,
+        keys: Sequence[int],
+        key_id: str | None,
+        *,
+        drop_collection: bool,
+    ) -> Receipt:
+        """What a search under way remembers afterwards, the purge takes out of the memory."""
+        receipt = tombstone(connection, collection, keys, key_id, drop_collection=drop_collection)
+        _count(connection, receipt.receipt_id, {"cache_entries": _evict(self._evictors, keys)})
+        return receipt
 
     def receipt(self, receipt_id: str) -> Receipt:
         """Raises `NotFound` (`receipt_not_found`)."""
@@ -126,12 +144,14 @@ class PurgeHandler:
         blobs: BlobStore,
         progress: IndexProgress,
         redactors: Sequence[Redactor],
+        evictors: Sequence[Evictor],
         forget: Callable[[int], None],
     ) -> None:
         self._catalogue = catalogue
         self._blobs = blobs
         self._progress = progress
         self._redactors = redactors
+        self._evictors = evictors
         self._forget = forget
 
     def run(self, job: Job, context: JobContext) -> str:
@@ -184,6 +204,7 @@ class PurgeHandler:
         kept = needed(connection, originals)
         for sha256 in originals - kept:
             self._blobs.remove(sha256)
+        counts["cache_entries"] = _evict(self._evictors, keys)
         counts["blobs"] = len(originals - kept)
         counts["blobs_kept"] = len(kept - _to_be_purged(connection, kept, receipt_id))
         _count(connection, receipt_id, counts)
@@ -192,6 +213,10 @@ class PurgeHandler:
             update(jobs).where(jobs.c.pk == job_pk).values(done=jobs.c.done + len(keys), attempts=1, updated_at=now())
         )
         return True
+
+
+def _evict(evictors: Sequence[Evictor], keys: Sequence[int]) -> int:
+    return sum(evict(keys) for evict in evictors)
 
 
 def _retire_some(connection: Connection, collection_pk: int, receipt_id: str) -> bool:
@@ -258,23 +283,15 @@ def tombstone(
             created_at=moment,
         )
     )
-    connection.execute(
-        insert(schema.jobs).values(
-            job_id=new_id("job"),
-            kind="purge",
-            collection_pk=collection.pk,
-            key_id=key_id,
-            state="queued",
-            stage="indexing",
-            done=0,
-            total=total,
-            failed=0,
-            payload={"receipt_id": receipt_id, "drop_collection": drop_collection},
-            attempts=0,
-            cancel_requested=0,
-            created_at=moment,
-            updated_at=moment,
-        )
+    queue_job(
+        connection,
+        new_id("job"),
+        "purge",
+        collection_pk=collection.pk,
+        key_id=key_id,
+        payload={"receipt_id": receipt_id, "drop_collection": drop_collection},
+        stage="indexing",
+        total=total,
     )
     return Receipt(receipt_id, collection.name, "tombstoned", total, {}, moment, None)
 

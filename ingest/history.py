@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, select, update
 
 from ingest.blobs import BlobStore
 from ingest.catalogue import Catalogue, schema
@@ -17,7 +17,7 @@ from ingest.clock import in_future, now
 from ingest.documents import new_id
 from ingest.errors import CitewellError
 from ingest.index_log import IndexProgress, latest_seq
-from ingest.jobs import TERMINAL_STATES, Job, JobContext, JobRunner
+from ingest.jobs import TERMINAL_STATES, Job, JobContext, JobRunner, queue_job
 from ingest.originals import needed
 
 _LOG = logging.getLogger(__name__)
@@ -112,24 +112,16 @@ class HistoryKeeper:
 
 def _queue_due(connection: Connection, before: str) -> int:
     due = _collections_with_due_versions(connection, before)
-    moment = now()
     for collection_pk in due:
-        connection.execute(
-            insert(schema.jobs).values(
-                job_id=new_id("job"),
-                kind="history",
-                collection_pk=collection_pk,
-                state="queued",
-                stage="indexing",
-                done=0,
-                total=0,
-                failed=0,
-                payload={"before": before},
-                attempts=0,
-                cancel_requested=0,
-                created_at=moment,
-                updated_at=moment,
-            )
+        payload = {"before": before}
+        queue_job(
+            connection,
+            new_id("job"),
+            "history",
+            collection_pk=collection_pk,
+            key_id=None,
+            payload=payload,
+            stage="indexing",
         )
     return len(due)
 

@@ -49,7 +49,7 @@ class Accepted:
     @property
     def newcomer(self) -> Newcomer:
         assert self.prepared.signature is not None
-        return Newcomer(self.document.pk, self.task.version_pk, self.prepared.signature, self.retired is not None)
+        return Newcomer(self.document.pk, self.task.version_pk, self.prepared.signature)
 
 
 def make_live(

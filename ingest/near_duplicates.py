@@ -61,12 +61,11 @@ def similarity(one: Signature, other: Signature) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Newcomer:
-    """A document with a new live version, and whether it had one before."""
+    """A document with a new live version."""
 
     document_pk: int
     version_pk: int
     signature: Signature
-    replaces: bool
 
 
 def link(connection: Connection, collection_pk: int, newcomers: Sequence[Newcomer]) -> None:
@@ -74,14 +73,15 @@ def link(connection: Connection, collection_pk: int, newcomers: Sequence[Newcome
 
     What former versions were linked to, and what was linked to those, is settled anew.
     """
-    leave(connection, [one.document_pk for one in newcomers if one.replaces])
+    known = _with_signature(connection, [one.document_pk for one in newcomers])
+    leave(connection, known)
     rows = [
         {"version_pk": one.version_pk, "document_pk": one.document_pk, "minima": one.signature.astype("<u4").tobytes()}
         for one in newcomers
     ]
     connection.execute(insert(schema.signatures), rows)
     originals = _Originals(connection, collection_pk, [one.signature for one in newcomers])
-    linked: dict[int, int | None] = {one.document_pk: None for one in newcomers if one.replaces}
+    linked: dict[int, int | None] = dict.fromkeys(known)
     bands: list[dict[str, Any]] = []
     for one in newcomers:
         original = originals.nearest(one.signature)
@@ -93,6 +93,13 @@ def link(connection: Connection, collection_pk: int, newcomers: Sequence[Newcome
     _set_originals(connection, linked)
     if bands:
         connection.execute(insert(schema.signature_bands), bands)
+
+
+def _with_signature(connection: Connection, document_pks: Sequence[int]) -> list[int]:
+    """Those of a few hundred documents that were compared before."""
+    signatures = schema.signatures
+    query = select(signatures.c.document_pk).where(signatures.c.document_pk.in_(document_pks))
+    return list(connection.execute(query).scalars())
 
 
 def leave(connection: Connection, document_pks: Sequence[int]) -> None:

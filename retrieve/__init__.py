@@ -1,6 +1,7 @@
 """From a query to ranked evidence: indexes, snapshots, fusion, reranking. Knows nothing of answers."""
 
 from retrieve.analysis import ANALYSER
+from retrieve.audit import Difference, IndexAudit
 from retrieve.credibility_keeper import CredibilityKeeper
 from retrieve.fusion_weights import FusionTable, FusionWeights
 from retrieve.query import Access, Hit, Mode, Query, Ranking, Scores
@@ -10,18 +11,21 @@ from retrieve.rewrite import QueryRewriter
 from retrieve.search import Searcher
 from retrieve.settings import RetrieveSettings
 from retrieve.snapshots import Indexes
+from retrieve.stored_indexes import StoredAudit, audit_stored, renew_stored
 
 __all__ = [
     "ANALYSER",
     "Access",
     "CredibilityKeeper",
     "CrossEncoderReranker",
+    "Difference",
     "FusionTable",
     "FusionWeights",
     "GateCheck",
     "GateVerdict",
     "Generations",
     "Hit",
+    "IndexAudit",
     "Indexes",
     "Mode",
     "Query",
@@ -33,5 +37,8 @@ __all__ = [
     "RetrieveSettings",
     "Scores",
     "Searcher",
+    "StoredAudit",
+    "audit_stored",
     "read_hits",
+    "renew_stored",
 ]

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, select
 
 from ingest.catalogue import Catalogue, schema
 from ingest.chunking import contextual_text
@@ -22,8 +22,10 @@ from ingest.errors import InvalidInput
 from ingest.generations import Generation
 from ingest.index_log import IndexChange, changes_after, latest_seq
 from retrieve.analysis import ANALYSER, analyse_document
+from retrieve.audit import IndexAudit, audit_snapshot
 from retrieve.lexical.base import LexicalDocument, LexicalIndex, LexicalSnapshot
 from retrieve.lexical.registry import Saved, open_lexical_index
+from retrieve.live_chunks import chunks_of, count_live_chunks, live_chunks
 from retrieve.storage import DamagedIndex, IndexFolder, Manifest
 from retrieve.vector.base import VectorIndex, VectorSnapshot
 from retrieve.vector.registry import open_vector_index
@@ -53,6 +55,8 @@ class GenerationIndex:
     ) -> None:
         self.collection_pk = collection_pk
         self.generation = generation
+        self.damage: str | None = None
+        """Why what was stored could not be used; None where it could, or nothing was."""
         self._catalogue = catalogue
         self._folder = folder
         self._engines = index_engines(generation.spec.index_kind)
@@ -77,14 +81,13 @@ class GenerationIndex:
     def advance(self) -> Snapshot:
         """Apply what the log has beyond the published snapshot, and publish. The first call loads what is live."""
         with self._advancing, self._catalogue.read() as connection:
-            present = self._snapshot
-            if present is not None and self._closed:
-                return present
-            if present is None:
-                self._snapshot = self._restored(connection) or self._built(connection)
-            else:
-                self._snapshot = self._follow(connection, present.seq) or present
-            return self._snapshot
+            return self._advanced(connection)
+
+    def audit(self) -> IndexAudit:
+        """Advance, and compare what is published with what the catalogue says at that very moment, chunk by chunk."""
+        with self._advancing, self._catalogue.read() as connection:
+            snapshot = self._advanced(connection)
+            return audit_snapshot(connection, self.collection_pk, self.generation.pk, snapshot)
 
     def maintain(self) -> None:
         """Let the vector index do what takes long, and publish what comes of it, as of the same change."""
@@ -117,6 +120,16 @@ class GenerationIndex:
             self._closed = True
             self._close_engines()
 
+    def _advanced(self, connection: Connection) -> Snapshot:
+        present = self._snapshot
+        if present is not None and self._closed:
+            return present
+        if present is None:
+            self._snapshot = self._restored(connection) or self._built(connection)
+        else:
+            self._snapshot = self._follow(connection, present.seq) or present
+        return self._snapshot
+
     def _restored(self, connection: Connection) -> Snapshot | None:
         """What the folder holds and the log has brought since; None where the catalogue has to be read instead."""
         if self._folder is None:
@@ -134,6 +147,7 @@ class GenerationIndex:
             self._check_counts(connection, snapshot)
         except Exception as failure:  # noqa: BLE001 - whatever it is: derived data is not worth failing for
             _LOG.warning("the stored index of %s is built anew: %s", self._name, failure)
+            self.damage = str(failure)
             return None
         self._stored = stored
         return snapshot
@@ -146,7 +160,7 @@ class GenerationIndex:
         try:
             self._open()
             seq = latest_seq(connection, self.collection_pk, self.generation.pk)
-            self._add(connection, _live_chunks(self.collection_pk, self.generation.pk))
+            self._add(connection, live_chunks(self.collection_pk, self.generation.pk))
             return self._taken(seq)
         except BaseException:
             self._close_engines()
@@ -196,7 +210,7 @@ class GenerationIndex:
         added = sorted(set(came) - set(gone))
         for start in range(0, len(added), _VERSIONS_PER_QUERY):
             page = added[start : start + _VERSIONS_PER_QUERY]
-            self._add(connection, _chunks_of(page, self.generation.pk))
+            self._add(connection, chunks_of(page, self.generation.pk))
 
     def _add(self, connection: Connection, query: Select[tuple[object, ...]]) -> None:
         assert self._vector is not None
@@ -247,47 +261,6 @@ def index_engines(index_kind: str) -> tuple[str, str]:
     return vector, lexical
 
 
-def count_live_chunks(connection: Connection, collection_pk: int, generation_pk: int) -> int:
-    """Chunks of the generation that belong to live versions: what its indexes must hold."""
-    chunks, documents = schema.chunks, schema.documents
-    query = (
-        select(func.count())
-        .select_from(chunks.join(documents, chunks.c.version_pk == documents.c.live_version_pk))
-        .where(documents.c.collection_pk == collection_pk, chunks.c.generation_pk == generation_pk)
-    )
-    return int(connection.execute(query).scalar_one())
-
-
 def _changed_at(connection: Connection, seq: int) -> str:
     table = schema.index_change
     return str(connection.execute(select(table.c.created_at).where(table.c.seq == seq)).scalar() or "")
-
-
-def _chunk_columns() -> Select[tuple[object, ...]]:
-    chunks, vectors, versions = schema.chunks, schema.chunk_vectors, schema.versions
-    return select(
-        chunks.c.pk, chunks.c.version_pk, chunks.c.heading, chunks.c.text, versions.c.title, vectors.c.vector
-    ).select_from(
-        chunks.join(vectors, vectors.c.chunk_pk == chunks.c.pk).join(versions, versions.c.pk == chunks.c.version_pk)
-    )
-
-
-def _live_chunks(collection_pk: int, generation_pk: int) -> Select[tuple[object, ...]]:
-    documents, chunks = schema.documents, schema.chunks
-    live = select(documents.c.live_version_pk).where(
-        documents.c.collection_pk == collection_pk, documents.c.live_version_pk.is_not(None)
-    )
-    return (
-        _chunk_columns()
-        .where(chunks.c.generation_pk == generation_pk, chunks.c.version_pk.in_(live))
-        .order_by(chunks.c.version_pk, chunks.c.ordinal)
-    )
-
-
-def _chunks_of(version_pks: Sequence[int], generation_pk: int) -> Select[tuple[object, ...]]:
-    chunks = schema.chunks
-    return (
-        _chunk_columns()
-        .where(chunks.c.generation_pk == generation_pk, chunks.c.version_pk.in_(version_pks))
-        .order_by(chunks.c.version_pk, chunks.c.ordinal)
-    )

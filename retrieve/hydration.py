@@ -35,6 +35,18 @@ class Hydration:
         hits = [_hit(rows[hit.chunk], hit, credibility_weight) for hit in fused if hit.chunk in rows]
         return sorted(hits, key=lambda hit: -hit.score)
 
+    def evict(self, document_pks: frozenset[int]) -> int:
+        """Forget the rows of these documents; returns how many there were."""
+        revision = self._catalogue.revision(TABLES)
+        return self._rows.evict(lambda row: row.document_pk in document_pks, revision=revision)
+
+    def stale(self) -> int:
+        """Remembered rows that are not what the catalogue says; 0 unless something is wrong."""
+        revision = self._catalogue.revision(TABLES)
+        known = self._rows.values(revision=revision)
+        with self._catalogue.read() as connection:
+            return sum(connection.execute(_chunk_query([row.pk])).one_or_none() != row for row in known)
+
     def stats(self) -> CacheStats:
         """Of the remembered rows."""
         return self._rows.stats()

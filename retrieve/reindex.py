@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from ingest.catalogue import Catalogue, schema
-from ingest.clock import now
 from ingest.collections import Collection, CollectionSettings, load_collection_by_key
 from ingest.documents import check_collection, new_id
 from ingest.errors import Conflict, NotFound
@@ -26,7 +25,7 @@ from ingest.generations import (
     load_generation,
     set_state,
 )
-from ingest.jobs import TERMINAL_STATES, Job, JobCancelled, JobContext
+from ingest.jobs import TERMINAL_STATES, Job, JobCancelled, JobContext, queue_job
 from ingest.reindexing import CommitLocks, GenerationBuilder, count_missing, delete_chunks
 from retrieve.snapshots import Indexes
 
@@ -276,24 +275,10 @@ def _queue(
     settings: Mapping[str, Any],
     gate: str | None,
 ) -> str:
-    job_id, moment = new_id("job"), now()
-    connection.execute(
-        insert(schema.jobs).values(
-            job_id=job_id,
-            kind="reindex",
-            collection_pk=collection.pk,
-            key_id=key_id,
-            state="queued",
-            stage="embedding",
-            done=0,
-            total=0,
-            failed=0,
-            payload={"generation_pk": generation_pk, "settings": dict(settings), "gate": gate},
-            attempts=0,
-            cancel_requested=0,
-            created_at=moment,
-            updated_at=moment,
-        )
+    job_id = new_id("job")
+    payload = {"generation_pk": generation_pk, "settings": dict(settings), "gate": gate}
+    queue_job(
+        connection, job_id, "reindex", collection_pk=collection.pk, key_id=key_id, payload=payload, stage="embedding"
     )
     return job_id
 

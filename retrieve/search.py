@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+
+from sqlalchemy import select
 
 from ingest.caches import CacheStats, LruCache
 from ingest.catalogue import Catalogue, schema
@@ -76,6 +78,25 @@ class Searcher:
             "query_embeddings": self._embeddings.stats(),
             "chunks": self._hydration.stats(),
         }
+
+    def evict(self, document_pks: Sequence[int]) -> int:
+        """Forget rankings and texts of these documents; returns how many entries there were."""
+        gone = frozenset(document_pks)
+        rankings = self._rankings.evict(
+            lambda ranking: any(hit.document_pk in gone for hit in ranking.hits),
+            revision=self._catalogue.revision(_TABLES),
+        )
+        return rankings + self._hydration.evict(gone)
+
+    def stale_entries(self) -> int:
+        """Remembered texts, and hits of remembered rankings, that the catalogue does not bear out."""
+        rankings = self._rankings.values(revision=self._catalogue.revision(_TABLES))
+        documents = schema.documents
+        live = select(documents.c.live_version_pk).where(documents.c.tombstoned_at.is_(None))
+        with self._catalogue.read() as connection:
+            versions = set(connection.execute(live).scalars())
+        gone = sum(hit.version_pk not in versions for ranking in rankings for hit in ranking.hits)
+        return gone + self._hydration.stale()
 
     def snapshot_seq(self, *, collection_pk: int, generation: Generation) -> int:
         """The change of the log up to which searches that begin now see the collection. Errors as `search`."""

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from ingest.catalogue import Catalogue, schema
 from ingest.errors import CitewellError, Unavailable
 from ingest.generations import Generation, load_generation
+from retrieve.audit import IndexAudit
 from retrieve.generation_index import GenerationIndex, Snapshot
 from retrieve.settings import RetrieveSettings
 from retrieve.storage import IndexFolder
@@ -90,6 +91,10 @@ class Indexes:
     def advance(self, collection_pk: int, generation: Generation) -> None:
         """Bring the index of a generation up to the end of the log, in the calling thread; opened on first use."""
         self._index(collection_pk, generation).advance()
+
+    def audit(self, collection_pk: int, generation: Generation) -> IndexAudit:
+        """How the index that searches see now differs from the catalogue, chunk by chunk."""
+        return self._index(collection_pk, generation).audit()
 
     def is_resident(self, generation: Generation) -> bool:
         """Searches of the generation would find its index in memory."""

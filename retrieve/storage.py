@@ -7,6 +7,7 @@ after, each with its files. What it does not name is garbage, removed after the 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ from typing import Any
 _MANIFEST = "manifest.json"
 _FORMAT = 1
 _PART = ".part"
+_COPY_ATTEMPTS = 20
 
 State = dict[str, Any]
 """What an engine writes about itself into the manifest: JSON; `files` are the names of all its stored files."""
@@ -154,6 +156,26 @@ class IndexFolder:
         part.replace(self.path / _MANIFEST)
         _sync(self.path)
         self.files.keep_only(manifest.files)
+
+    def copied(self, path: Path) -> IndexFolder | None:
+        """What is published, in a folder of its own, for whoever looks at an index that another process works on.
+
+        Files are linked, where the disk can. None if nothing is published. Raises `DamagedIndex`.
+        """
+        for _ in range(_COPY_ATTEMPTS):
+            with contextlib.suppress(FileNotFoundError):  # another manifest was published meanwhile
+                return self._copied(path)
+        raise DamagedIndex("files that the manifest names are missing")
+
+    def _copied(self, path: Path) -> IndexFolder | None:
+        if not (self.path / _MANIFEST).exists():
+            return None
+        text = (self.path / _MANIFEST).read_bytes()
+        copy = IndexFolder(path)
+        for name in _parse(text).files:
+            copy.files.hold(name, self.files.path(name))
+        (path / _MANIFEST).write_bytes(text)
+        return copy
 
     def clear(self) -> None:
         """Forget all that is stored; the manifest goes first, so that it never names what is gone."""

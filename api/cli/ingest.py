@@ -39,7 +39,7 @@ def ingest(
         list[str] | None,
         typer.Option(help="Only keys with this tag see the files; may be given several times.", metavar="TAG"),
     ] = None,
-    password: Annotated[str | None, typer.Option(help="Opens encrypted files; it is not stored.")] = None,
+    password: options.Password = None,
     sync: Annotated[
         bool,
         typer.Option(

@@ -56,6 +56,7 @@ def cancel(
 @app.command()
 def retry(
     job_id: JobId,
+    password: options.Password = None,
     as_json: options.Json = False,
     url: options.Url = None,
     data_dir: options.DataDir = None,
@@ -66,7 +67,7 @@ def retry(
     The exit status is 2 if none of the job's documents could be ingested.
     """
     with connect(url, data_dir, key) as client, progress_of_jobs() as progress:
-        client.retry_job(job_id)
+        client.retry_job(job_id, password=password)
         (job,) = wait_for_jobs(client, [job_id], progress)
     print_json(job) if as_json else _print_job(job)
     if job["state"] not in ("succeeded", "partial"):

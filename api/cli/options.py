@@ -43,6 +43,7 @@ Key = Annotated[
         rich_help_panel=_CONNECTION,
     ),
 ]
+Password = Annotated[str | None, typer.Option(help="Opens encrypted files; it is not stored.")]
 Filter = Annotated[
     str | None,
     typer.Option(

@@ -233,9 +233,13 @@ class Client:
     def cancel_job(self, job_id: str) -> Job:
         return cast(Job, self._json("POST", f"/v1/jobs/{_segment(job_id)}/cancel"))
 
-    def retry_job(self, job_id: str) -> Job:
-        """Queue an ended job again, with its failed and cancelled documents; those are left that changed meanwhile."""
-        return cast(Job, self._json("POST", f"/v1/jobs/{_segment(job_id)}/retry"))
+    def retry_job(self, job_id: str, *, password: str | None = None) -> Job:
+        """Queue an ended job again, with its failed and cancelled documents; those are left that changed meanwhile.
+
+        `password` opens those that are encrypted.
+        """
+        body = {} if password is None else {"password": password}
+        return cast(Job, self._json("POST", f"/v1/jobs/{_segment(job_id)}/retry", json=body))
 
     def job_events(self, job_id: str, *, last_event_id: str | None = None) -> Iterator[StreamEvent]:
         """`progress` at every change after `last_event_id`, at the end `done` with the job as it ended."""

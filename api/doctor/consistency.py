@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from sqlalchemy import Connection
 
 from api.doctor import findings
 from api.doctor.diagnosis import Check, failed, ok, warning
-from api.doctor.findings import LiveCollection
+from api.doctor.findings import ServedIndex
 from ingest.blobs import BlobStore
 from ingest.catalogue import Catalogue
 from ingest.errors import InvalidInput
-from retrieve.generation_index import GenerationIndex
+from retrieve import audit_stored
 
 _EXAMPLES = 3
 _UPLOAD_AGAIN = "delete these documents, then upload them again"
 _REPAIR = "stop the server, then `citewell doctor --repair`"
 
 
-def check_consistency(catalogue: Catalogue, blobs: BlobStore, *, serving: bool) -> list[Check]:
-    """All deep checks. `serving`: a server works on the directory meanwhile."""
+def check_consistency(catalogue: Catalogue, blobs: BlobStore, indexes: Path, *, serving: bool) -> list[Check]:
+    """All deep checks. `indexes`: the folder where they are stored; `serving`: a server works on it all meanwhile."""
     with catalogue.read() as connection:
         checks = [
             check_texts(connection),
@@ -32,8 +33,8 @@ def check_consistency(catalogue: Catalogue, blobs: BlobStore, *, serving: bool) 
             check_stray_originals(connection, blobs, serving=serving),
             check_states(connection),
         ]
-        collections = findings.live_collections(connection)
-    return checks + [check_index(catalogue, collection) for collection in collections]
+        served = findings.served_indexes(connection)
+    return checks + [check_index(catalogue, index, indexes) for index in served]
 
 
 def check_texts(connection: Connection) -> Check:
@@ -93,23 +94,21 @@ def check_states(connection: Connection) -> Check:
     return ok("states", "no document and no deletion waits without a job")
 
 
-def check_index(catalogue: Catalogue, collection: LiveCollection) -> Check:
-    """Builds the collection's index afresh, as the service does at start, and compares what it holds."""
-    name = f"index of {collection.name}"
-    with catalogue.read() as connection:
-        expected = findings.count_live_chunks(connection, collection)
-    index = GenerationIndex(catalogue, collection.pk, collection.generation)
+def check_index(catalogue: Catalogue, index: ServedIndex, folder: Path) -> Check:
+    """Opens the index as the next start would, and compares it with the catalogue, chunk by chunk."""
+    name = f"index of {index.collection}" + ("" if index.is_live else f" ({index.generation.generation})")
     try:
-        snapshot = index.advance()
-        counts = snapshot.vector.count, snapshot.lexical.count
+        found = audit_stored(catalogue, index.collection_pk, index.generation, folder)
     except (InvalidInput, ValueError) as failure:
         return failed(name, f"cannot be built: {failure}", _REPAIR)
-    finally:
-        index.close()
-    if counts != (expected, expected):
-        detail = f"{counts[0]} vectors and {counts[1]} postings for {expected} live chunks"
+    audit = found.audit
+    if not audit.agrees:
+        detail = f"against {audit.chunks} live chunks: vectors: {audit.vectors}; postings: {audit.postings}"
         return failed(name, detail, _REPAIR)
-    return ok(name, f"{expected} vectors and postings for {expected} live chunks")
+    if found.damage is not None:
+        return warning(name, f"what is stored cannot be used ({found.damage}); the next start builds it anew", _REPAIR)
+    origin = "stored" if found.is_stored else "built from the catalogue: none is stored"
+    return ok(name, f"{audit.chunks} vectors and postings, each that of a live chunk ({origin})")
 
 
 def _some(names: Sequence[str]) -> str:

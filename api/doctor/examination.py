@@ -35,7 +35,7 @@ def examine(
         return Diagnosis((*checks, failed("contents", "not examined: the catalogue is not in order", sound.repair)))
     with _opened(settings, alone=repair) as (catalogue, blobs, serving):
         repaired = mend(catalogue, blobs, settings, load) if repair else []
-        checks += check_consistency(catalogue, blobs, serving=serving)
+        checks += check_consistency(catalogue, blobs, settings.data_dir / "indexes", serving=serving)
     return Diagnosis(tuple(checks), tuple(repaired))
 
 

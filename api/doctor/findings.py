@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from ingest.blobs import BlobStore
 from ingest.catalogue import schema
-from ingest.generations import Generation, load_generation
+from ingest.generations import Generation, list_generations
 
 _ROWS = 1_000
 _LENGTH_TOLERANCE = 1e-3
@@ -21,33 +21,31 @@ _ACTIVE = ("queued", "running")
 
 
 @dataclass(frozen=True, slots=True)
-class LiveCollection:
-    """A collection with the generation that its searches use."""
+class ServedIndex:
+    """A generation of a collection that searches use, or may use again after a rollback."""
 
-    pk: int
-    name: str
+    collection_pk: int
+    collection: str
     generation: Generation
 
+    @property
+    def is_live(self) -> bool:
+        return self.generation.state == "live"
 
-def live_collections(connection: Connection) -> list[LiveCollection]:
+
+def served_indexes(connection: Connection) -> list[ServedIndex]:
+    """The live generation of each collection, and those kept for a rollback."""
     table = schema.collections
-    rows = connection.execute(select(table.c.pk, table.c.name, table.c.live_generation_pk)).all()
-    return [LiveCollection(row.pk, row.name, load_generation(connection, row.live_generation_pk)) for row in rows]
+    return [
+        ServedIndex(row.pk, row.name, generation)
+        for row in connection.execute(select(table.c.pk, table.c.name).order_by(table.c.pk)).all()
+        for generation in list_generations(connection, row.name)
+        if generation.state in ("live", "retired")
+    ]
 
 
 def count_live_documents(connection: Connection) -> int:
     return int(connection.execute(select(func.count()).where(_is_live())).scalar_one())
-
-
-def count_live_chunks(connection: Connection, collection: LiveCollection) -> int:
-    """Chunks that the index of the collection must hold."""
-    chunks, documents = schema.chunks, schema.documents
-    query = (
-        select(func.count())
-        .select_from(chunks.join(documents, chunks.c.version_pk == documents.c.live_version_pk))
-        .where(documents.c.collection_pk == collection.pk, chunks.c.generation_pk == collection.generation.pk)
-    )
-    return int(connection.execute(query).scalar_one())
 
 
 def documents_without_text(connection: Connection) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
+from pathlib import Path
 
 from sqlalchemy import Column, Connection, delete, insert, select, update
 
@@ -16,8 +17,10 @@ from ingest.catalogue import Catalogue, schema
 from ingest.chunking import contextual_text
 from ingest.clock import now
 from ingest.documents import new_id
+from ingest.errors import InvalidInput
 from ingest.generations import load_generation
-from ingest.jobs import settle_job_counts
+from ingest.jobs import queue_job, settle_job_counts
+from retrieve import audit_stored, renew_stored
 
 _KEYS = 500
 _EMBEDDED_AT_ONCE = 32
@@ -32,6 +35,7 @@ def repair(catalogue: Catalogue, blobs: BlobStore, settings: Settings, load: Loa
         (catalogue.write(_settle_documents), "documents given the state they are in"),
         (catalogue.write(_requeue_purges), "deletions put back into the queue"),
         (_remove_stray_originals(catalogue, blobs), "stray originals removed"),
+        (_renew_indexes(catalogue, settings.data_dir / "indexes"), "indexes built again from the catalogue"),
     ]
     return [f"{count} {what}" for count, what in done if count]
 
@@ -94,28 +98,12 @@ def _requeue_versions(connection: Connection) -> int:
 
 def _requeue(connection: Connection, collection_pk: int, versions: Sequence[WaitingVersion]) -> None:
     """Record a job that ingests these versions, as their upload did."""
-    moment = now()
-    job = connection.execute(
-        insert(schema.jobs).values(
-            job_id=new_id("job"),
-            kind="ingest",
-            collection_pk=collection_pk,
-            state="queued",
-            stage="parsing",
-            done=0,
-            total=0,
-            failed=0,
-            payload={},
-            attempts=0,
-            cancel_requested=0,
-            created_at=moment,
-            updated_at=moment,
-        )
-    ).inserted_primary_key
-    assert job is not None
+    job_pk = queue_job(
+        connection, new_id("job"), "ingest", collection_pk=collection_pk, key_id=None, payload={}, stage="parsing"
+    )
     parts = [
         {
-            "job_pk": job[0],
+            "job_pk": job_pk,
             "document_pk": version.document_pk,
             "version_pk": version.pk,
             "document_id": version.document_id,
@@ -127,7 +115,7 @@ def _requeue(connection: Connection, collection_pk: int, versions: Sequence[Wait
         for version in versions
     ]
     connection.execute(insert(schema.job_documents), parts)
-    settle_job_counts(connection, job[0])
+    settle_job_counts(connection, job_pk)
 
 
 def _settle_documents(connection: Connection) -> int:
@@ -161,3 +149,19 @@ def _remove_stray_originals(catalogue: Catalogue, blobs: BlobStore) -> int:
     with catalogue.read() as connection:
         stray = findings.stray_originals(connection, blobs, serving=False)
     return sum(blobs.remove(sha256) for sha256 in stray)
+
+
+def _renew_indexes(catalogue: Catalogue, folder: Path) -> int:
+    """Discard what is stored of the indexes that are damaged or differ from the catalogue, and store them afresh."""
+    with catalogue.read() as connection:
+        served = findings.served_indexes(connection)
+    renewed = 0
+    for index in served:
+        try:
+            found = audit_stored(catalogue, index.collection_pk, index.generation, folder)
+            if found.damage is not None or not found.audit.agrees:
+                renew_stored(catalogue, index.collection_pk, index.generation, folder)
+                renewed += 1
+        except (InvalidInput, ValueError):  # vectors that make no index: the check says so
+            continue
+    return renewed

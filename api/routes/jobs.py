@@ -16,7 +16,7 @@ from api.bootstrap import Service
 from api.dependencies import PROBLEM, Cursor, Limit, ServiceDep
 from api.events import MEDIA_TYPE, Event, EventStream
 from api.json_body import StrictRoute
-from api.models import JobDocumentResponse, JobDocumentState, JobResponse, Page, page_of
+from api.models import JobDocumentResponse, JobDocumentState, JobResponse, Page, RetryRequest, page_of
 from ingest.collections import load_collection_by_key
 from ingest.errors import NotFound
 from ingest.jobs import TERMINAL_STATES, Job
@@ -76,9 +76,10 @@ def cancel_job(job_id: str, caller: Writer, service: ServiceDep) -> JobResponse:
 
 
 @router.post("/retry", status_code=202)
-def retry_job(job_id: str, caller: Writer, service: ServiceDep) -> JobResponse:
-    """Queue an ended job again, with its failed and cancelled documents; passwords have to be sent anew."""
-    job = service.jobs.retry(_job(service, job_id, caller).job_id)
+def retry_job(job_id: str, caller: Writer, service: ServiceDep, body: RetryRequest | None = None) -> JobResponse:
+    """Queue an ended job again, with its failed and cancelled documents; a password is not remembered from before."""
+    password = None if body is None else body.password
+    job = service.jobs.retry(_job(service, job_id, caller).job_id, password=password)
     service.runner.notify()
     return JobResponse.of(job)
 

@@ -10,38 +10,22 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import io
 import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from sqlalchemy import select
 
-from ingest.blobs import BlobStore
-from ingest.catalogue import Catalogue, schema
-from ingest.chunking import contextual_text
-from ingest.collections import Collections, CollectionSettings
-from ingest.documents import Documents, Passwords, Upload
-from ingest.generations import GenerationSpec
-from ingest.jobs import TERMINAL_STATES, JobRunner, Jobs
-from ingest.models import FloatArray, ModelRuntime, PreparedText, SentenceTransformerEncoder, TextKind
-from ingest.parsing import ParserPool
-from ingest.parsing.media_types import CORPUS_JSONL
-from ingest.pipeline import IngestHandler
-from ingest.reindexing import CommitLocks
+from eval.bench.ingestion_parts import IngestionParts
+from ingest.models import FloatArray, PreparedText, SentenceTransformerEncoder, TextKind
 from ingest.settings import IngestSettings
-from retrieve import ANALYSER, Indexes, RetrieveSettings
-
-_POLL_S = 0.05
-_OWNER = "bench"
 
 
 class _TimedEncoder(SentenceTransformerEncoder):
@@ -65,85 +49,16 @@ class _Spent:
     forward_s: float
 
 
-class _Ingestion:
-    """The parts of a service that ingesting needs."""
-
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
-        settings = IngestSettings.model_validate({"data_dir": folder})
-        self.encoder = _TimedEncoder(settings.embedding_model, device=settings.device, dtype=settings.dtype)
-        self.catalogue = Catalogue(folder / "catalogue.sqlite")
-        stack.callback(self.catalogue.close)
-        self._blobs = BlobStore(folder / "blobs")
-        runtime = ModelRuntime()
-        stack.callback(runtime.close)
-        indexes = Indexes(self.catalogue, RetrieveSettings.model_validate({}), folder / "indexes")
-        indexes.start()
-        stack.callback(indexes.close)
-        pool = ParserPool(settings.parse_workers)
-        stack.callback(pool.close)
-        passwords = Passwords()
-        self._documents = Documents(self.catalogue, self._blobs, passwords)
-        self._jobs = Jobs(self.catalogue)
-        handler = IngestHandler(
-            catalogue=self.catalogue,
-            blobs=self._blobs,
-            parser=pool,
-            runtime=runtime,
-            encoder_for=lambda spec: self.encoder,
-            progress=indexes,
-            passwords=passwords,
-            settings=settings,
-            locks=CommitLocks(),
-        )
-        self._runner = JobRunner(self._jobs, {"ingest": handler}, workers=1, lease_s=settings.job_lease_s, owner=_OWNER)
-        self._runner.start()
-        stack.callback(self._runner.close)
-        self._collection, _ = Collections(self.catalogue).put("bench", CollectionSettings(), self._spec(settings))
-
-    def ingest(self, lines: Sequence[bytes]) -> _Spent:
-        """The time from upload to searchable of a corpus with these lines."""
-        forward, processor, clock = self.encoder.forward_s, time.process_time(), time.perf_counter()
-        blob = self._blobs.put(io.BytesIO(b"\n".join(lines)), max_bytes=1 << 30)
-        upload = Upload("part.jsonl", "part.jsonl", CORPUS_JSONL, blob)
-        job_id = self._documents.submit(self._collection, [upload], key_id=None).job_id
-        self._runner.notify()
-        while (job := self._jobs.get(job_id)).state not in TERMINAL_STATES:
-            time.sleep(_POLL_S)
-        if job.state != "succeeded":
-            raise SystemExit(f"the job ended as {job.state}: {job.error_message}")
-        return _Spent(time.perf_counter() - clock, time.process_time() - processor, self.encoder.forward_s - forward)
-
-    def chunks(self, *, after: int) -> tuple[list[int], list[str], FloatArray]:
-        """Keys, embedded texts and stored vectors (shape (n, dimensions)) of the chunks beyond a key."""
-        chunks, vectors, versions = schema.chunks, schema.chunk_vectors, schema.versions
-        joined = chunks.join(vectors, vectors.c.chunk_pk == chunks.c.pk).join(
-            versions, versions.c.pk == chunks.c.version_pk
-        )
-        query = select(chunks, vectors.c.vector, versions.c.title).select_from(joined).where(chunks.c.pk > after)
-        with self.catalogue.read() as connection:
-            rows = connection.execute(query.order_by(chunks.c.pk)).all()
-        texts = [contextual_text(row.title, row.heading, row.text) for row in rows]
-        return [row.pk for row in rows], texts, np.stack([np.frombuffer(row.vector, dtype="<f4") for row in rows])
-
-    def _spec(self, settings: IngestSettings) -> GenerationSpec:
-        return GenerationSpec(
-            embedder=self.encoder.name,
-            embedder_revision=self.encoder.revision,
-            dimensions=self.encoder.dimensions,
-            chunk_tokens=settings.chunk_tokens,
-            overlap_tokens=settings.overlap_tokens,
-            analyser=ANALYSER,
-            index_kind="faiss_flat+tantivy",
-        )
-
-
 def measure(lines: Sequence[bytes], parts: int) -> dict[str, Any]:
     """Both ways over each of `parts` equal parts of the corpus, in turn."""
-    with _opened() as ingestion:
+    settings = IngestSettings.model_validate({})
+    encoder = _TimedEncoder(settings.embedding_model, device=settings.device, dtype=settings.dtype)
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        ingestion = IngestionParts(Path(folder), encoder, stack)
         plain = SentenceTransformerEncoder("all-MiniLM-L6-v2")._model
         ours, theirs, ratios, cosines, last = [], [], [], [], 0
         for part in np.array_split(np.arange(len(lines)), parts):
-            ours.append(ingestion.ingest([lines[number] for number in part]))
+            ours.append(_ingested(ingestion, encoder, [lines[number] for number in part]))
             keys, texts, stored = ingestion.chunks(after=last)
             last = keys[-1]
             clock, processor = time.perf_counter(), time.process_time()
@@ -153,6 +68,12 @@ def measure(lines: Sequence[bytes], parts: int) -> dict[str, Any]:
             cosines.append(np.sum(exact * stored, axis=1) / np.linalg.norm(exact, axis=1))
             sys.stderr.write(f"{last} chunks: {ratios[-1]} times as fast\n")
     return _report(len(lines), np.concatenate(cosines), ours, theirs, ratios)
+
+
+def _ingested(ingestion: IngestionParts, encoder: _TimedEncoder, lines: Sequence[bytes]) -> _Spent:
+    forward, processor, clock = encoder.forward_s, time.process_time(), time.perf_counter()
+    ingestion.ingest(lines)
+    return _Spent(time.perf_counter() - clock, time.process_time() - processor, encoder.forward_s - forward)
 
 
 def _report(
@@ -174,12 +95,6 @@ def _report(
         "cosine_min": round(float(cosines.min()), 6),
         "threads": torch.get_num_threads(),
     }
-
-
-@contextmanager
-def _opened() -> Iterator[_Ingestion]:
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        yield _Ingestion(Path(folder), stack)
 
 
 def main() -> None:

@@ -21,10 +21,10 @@ from ingest.documents.model import (
     Upload,
     VersionText,
 )
-from ingest.documents.passwords import Passwords
 from ingest.documents.records import load_version_text
 from ingest.documents.submission import check_collection, outcome
 from ingest.documents.versions import fail_version, put_version
+from ingest.passwords import Passwords
 
 __all__ = [
     "ID_CHARS_MAX",

@@ -13,10 +13,10 @@ from ingest.corpus import CorpusLine
 from ingest.documents.checks import check_access, check_document_id, check_metadata, check_origin, visible
 from ingest.documents.comparison import Comparison, compare
 from ingest.documents.model import DocumentRecord, Original, Submission, Upload, VersionText
-from ingest.documents.passwords import Passwords
 from ingest.documents.records import find, find_version, load_record, load_version_text
 from ingest.documents.submission import check_collection, submit
 from ingest.errors import Gone, NotFound, Unavailable
+from ingest.passwords import Passwords
 
 
 class Documents:

@@ -11,15 +11,14 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from ingest.catalogue import schema
-from ingest.clock import now
 from ingest.collections import Collection
 from ingest.corpus import CORPUS_MEDIA_TYPES
 from ingest.documents.checks import new_id
 from ingest.documents.model import Submission, SubmittedDocument, Upload
-from ingest.documents.passwords import Passwords
 from ingest.documents.versions import fail_version, put_version
 from ingest.errors import NotFound
-from ingest.jobs import settle_job_counts
+from ingest.jobs import queue_job, settle_job_counts
+from ingest.passwords import Passwords
 
 
 def submit(
@@ -29,32 +28,16 @@ def submit(
     key_id: str | None,
     passwords: Passwords,
 ) -> Submission:
-    job_id, moment = new_id("job"), now()
-    job = connection.execute(
-        insert(schema.jobs).values(
-            job_id=job_id,
-            kind="ingest",
-            collection_pk=collection.pk,
-            key_id=key_id,
-            state="queued",
-            stage="parsing",
-            done=0,
-            total=0,
-            failed=0,
-            payload={},
-            attempts=0,
-            cancel_requested=0,
-            created_at=moment,
-            updated_at=moment,
-        )
-    ).inserted_primary_key
-    assert job is not None
-    submitted = [_submit_one(connection, collection, job[0], upload, passwords) for upload in uploads]
-    settle_job_counts(connection, job[0])
+    job_id = new_id("job")
+    job_pk = queue_job(
+        connection, job_id, "ingest", collection_pk=collection.pk, key_id=key_id, payload={}, stage="parsing"
+    )
+    submitted = [_submit_one(connection, collection, job_pk, upload, passwords) for upload in uploads]
+    settle_job_counts(connection, job_pk)
     if all(document.status != "queued" for document in submitted):
         failed = sum(document.status == "failed" for document in submitted)
         state = outcome(failed, len(submitted))
-        connection.execute(update(schema.jobs).where(schema.jobs.c.pk == job[0]).values(state=state))
+        connection.execute(update(schema.jobs).where(schema.jobs.c.pk == job_pk).values(state=state))
     return Submission(job_id, tuple(submitted))
 
 

@@ -13,16 +13,18 @@ from ingest.errors import Conflict, NotFound
 from ingest.jobs.endings import end_job, is_counted_by_documents, settle_job_counts
 from ingest.jobs.model import TERMINAL_STATES, Job, JobDocument
 from ingest.jobs.retry import requeue_documents
+from ingest.passwords import Passwords
 
 _ATTEMPTS_MAX = 5
 _UNSTOPPABLE = frozenset({"purge"})
 
 
 class Jobs:
-    """Looks jobs up and changes their state."""
+    """Looks jobs up and changes their state. `passwords` are those that the ingestion takes."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, passwords: Passwords | None = None) -> None:
         self._catalogue = catalogue
+        self._passwords = passwords or Passwords()
 
     def get(self, job_id: str) -> Job:
         """Raises `NotFound` (`job_not_found`)."""
@@ -65,8 +67,8 @@ class Jobs:
         self._catalogue.write(change)
         return self.get(job_id)
 
-    def retry(self, job_id: str) -> Job:
-        """Queue an ended job again, with its failed and cancelled documents.
+    def retry(self, job_id: str, *, password: str | None = None) -> Job:
+        """Queue an ended job again, with its failed and cancelled documents, which `password` opens where encrypted.
 
         A document is left as it is when it was deleted or uploaded anew meanwhile. Raises `NotFound`, and `Conflict`
         when the job has not ended or nothing of it is left to do.
@@ -78,8 +80,11 @@ class Jobs:
                 raise Conflict(f"job {job_id} has not ended: it is {job.state}", code="job_not_ended")
             by_documents = is_counted_by_documents(job.kind)
             requeued = requeue_documents(connection, job.pk)
-            if requeued == 0 and (by_documents or job.state == "succeeded"):
+            if not requeued and (by_documents or job.state == "succeeded"):
                 raise Conflict(f"job {job_id} has nothing to retry", code="nothing_to_retry")
+            if password is not None:
+                for version_pk in requeued:
+                    self._passwords.keep(version_pk, password)
             fresh = {"error_code": None, "error_message": None, "attempts": 0, "cancel_requested": 0}
             connection.execute(
                 update(schema.jobs).where(schema.jobs.c.pk == job.pk).values(state="queued", updated_at=now(), **fresh)

@@ -8,8 +8,11 @@ from ingest.catalogue import schema
 from ingest.clock import now
 
 
-def requeue_documents(connection: Connection, job_pk: int) -> int:
-    """Failed and cancelled documents whose failed version is still the newest wait again; returns how many."""
+def requeue_documents(connection: Connection, job_pk: int) -> list[int]:
+    """Failed and cancelled documents whose failed version is still the newest wait again.
+
+    Returns the keys of their versions.
+    """
     parts, documents, versions = schema.job_documents, schema.documents, schema.versions
     newer = versions.alias()
     query = (
@@ -37,4 +40,4 @@ def requeue_documents(connection: Connection, job_pk: int) -> int:
         document = update(documents).where(documents.c.pk == row.document_pk)
         connection.execute(document.values(updated_at=now(), **clean))
         connection.execute(document.where(documents.c.live_version_pk.is_(None)).values(status="queued"))
-    return len(rows)
+    return [row.version_pk for row in rows]

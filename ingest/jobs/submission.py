@@ -19,21 +19,22 @@ def queue_job(
     collection_pk: int,
     key_id: str | None,
     payload: Mapping[str, Any],
+    stage: str | None = None,
     total: int = 0,
-) -> None:
-    """Queue a job of `total` steps, under a fresh id, in the transaction that makes it necessary.
+) -> int:
+    """Queue a job of `total` steps, under a fresh id, in the transaction that makes it necessary; returns its key.
 
     The runner that is to do it has to be notified after the commit.
     """
     moment = now()
-    connection.execute(
+    key = connection.execute(
         insert(schema.jobs).values(
             job_id=job_id,
             kind=kind,
             collection_pk=collection_pk,
             key_id=key_id,
             state="queued",
-            stage=None,
+            stage=stage,
             done=0,
             total=total,
             failed=0,
@@ -43,7 +44,9 @@ def queue_job(
             created_at=moment,
             updated_at=moment,
         )
-    )
+    ).inserted_primary_key
+    assert key is not None
+    return int(key[0])
 
 
 def count_steps(connection: Connection, job_pk: int, *, done: int, total: int, failed: int = 0) -> None:

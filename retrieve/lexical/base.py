@@ -10,6 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from retrieve.candidates import Candidates
 from retrieve.restriction import Restriction
 from retrieve.storage import FileStore, State
@@ -45,6 +48,12 @@ class LexicalSnapshot(Protocol):
         a chunk's score does not depend on who asks. Order: score descending, then chunk key ascending; scores
         closer than 0.0001 are equal. No terms, or only unknown ones: no candidates. Raises `InvalidInput` if
         `top_k` is below 1.
+        """
+        ...
+
+    def contents(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Chunk and version key (int64, shape (n,)) of all that a search can find, in any order; what is held twice
+        comes twice.
         """
         ...
 

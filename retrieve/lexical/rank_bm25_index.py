@@ -97,6 +97,11 @@ class RankBm25Snapshot:
         rounded = scores.round(_SCORE_DECIMALS).astype(np.float32)
         return Candidates.best(self._chunks[rows], rounded, top_k=top_k)
 
+    def contents(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        if self._postings is None:
+            raise Unavailable("this lexical snapshot is closed; take the present one")
+        return self._chunks, self._versions
+
     def close(self) -> None:
         self._bm25 = None
         self._postings = None

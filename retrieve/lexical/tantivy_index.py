@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import tantivy
+from numpy.typing import NDArray
 from tantivy import Occur, Query
 
 from ingest.errors import Conflict, Unavailable
@@ -148,6 +149,14 @@ class TantivySnapshot:
         chunks = self._searcher.fast_field_values("chunk", [address for _, address in hits])
         scores = np.array([score for score, _ in hits], np.float64).round(_SCORE_DECIMALS)
         return Candidates.best(np.array(chunks, np.int64), scores.astype(np.float32), top_k=top_k)
+
+    def contents(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        if self._searcher is None:
+            raise Unavailable("this lexical snapshot is closed; take the present one")
+        hits = self._searcher.search(Query.all_query(), limit=self.count + 1, count=False).hits
+        addresses = [address for _, address in hits]
+        chunks, versions = (self._searcher.fast_field_values(name, addresses) for name in ("chunk", "version"))
+        return np.array(chunks, np.int64), np.array(versions, np.int64)
 
     def close(self) -> None:
         self._searcher = None

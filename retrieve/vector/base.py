@@ -6,7 +6,7 @@ threads may search without a lock while the writer goes on. Knows no text and no
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -40,6 +40,12 @@ class VectorSnapshot(Protocol):
         Scores are inner products in [-1, 1]. The restriction comes before the cut, so fewer than `top_k`
         candidates mean that no more chunks are allowed. Order: score descending, then chunk key ascending.
         Raises `InvalidInput` if `top_k` is below 1 or the query does not fit (see `check_vectors`).
+        """
+        ...
+
+    def contents(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]]:
+        """All that a search can find, some thousand vectors at a time: chunk keys, version keys (int64, shape (n,)) and
+        vectors (float32, shape (n, dim), as exact as they are kept). What is held twice comes twice.
         """
         ...
 

@@ -183,6 +183,10 @@ class FaissSnapshot:
         scores = np.concatenate([part.scores for part in found])
         return Candidates.best(chunks, scores, top_k=top_k)
 
+    def contents(self) -> Iterator[Batch]:
+        for part in self.segments:
+            yield from part.contents()
+
     def save(self, files: FileStore) -> State:
         segments = [part.save(files) for part in self.segments]
         names = [segment[part] for segment in segments for part in ("index", "keys", "live")]

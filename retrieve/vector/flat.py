@@ -43,6 +43,9 @@ class FlatSegmentIndex:
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         return exact_nearest(self._index, query, top_k=top_k, mask=mask)
 
+    def rows(self) -> NDArray[np.int64]:
+        return np.arange(len(self), dtype=np.int64)
+
     def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         stored: NDArray[np.float32] = self._index.reconstruct_batch(rows)
         return stored

@@ -101,6 +101,13 @@ class IvfSegmentIndex:
             return exact_nearest(self._vectors, query, top_k=top_k, mask=mask)
         return rows[0], scores[0]
 
+    def rows(self) -> NDArray[np.int64]:
+        """What stands in the inverted lists."""
+        lists = self._lists.invlists
+        sizes = [lists.list_size(number) for number in range(self._lists.nlist)]
+        found = [faiss.rev_swig_ptr(lists.get_ids(number), size) for number, size in enumerate(sizes) if size]
+        return np.concatenate([np.array(ids, np.int64) for ids in found])
+
     def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         stored: NDArray[np.float32] = self._vectors.reconstruct_batch(rows)
         return stored

@@ -4,6 +4,7 @@ inside it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from retrieve.candidates import Candidates
 from retrieve.restriction import Restriction
 from retrieve.storage import DamagedIndex, FileStore, State
+
+_ROWS_AT_ONCE = 4_000
 
 
 class SegmentIndex(Protocol):
@@ -35,6 +38,10 @@ class SegmentIndex(Protocol):
         At most `top_k` of them, and further ones only if their scores equal the last: whoever merges segments
         decides ties by chunk key.
         """
+        ...
+
+    def rows(self) -> NDArray[np.int64]:
+        """Every row that a search can find, in any order; one that it can find twice comes twice."""
         ...
 
     def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -127,6 +134,14 @@ class LiveSegment:
         all_rows = allowed == len(self.segment)
         rows, scores = self.segment.index.nearest(query, top_k=min(top_k, allowed), mask=None if all_rows else mask)
         return Candidates.best(self.segment.chunks[rows], scores, top_k=top_k)
+
+    def contents(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]]:
+        """Chunk keys, version keys and vectors of the rows that a search can find, some thousand at a time."""
+        rows = self.segment.index.rows()
+        rows = rows[self.live[rows]]
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            some = rows[start : start + _ROWS_AT_ONCE]
+            yield self.segment.chunks[some], self.segment.versions[some], self.segment.index.vectors(some)
 
 
 def _save_array(path: Path, array: NDArray[np.generic]) -> None:

@@ -108,7 +108,21 @@ def unscaled(data_dir: Path, catalogue: sqlite3.Connection) -> None:
     catalogue.execute("UPDATE chunk_vectors SET vector = ? WHERE chunk_pk = 1", (vector,))
 
 
+def spoil_stored_index(data_dir: Path, _: sqlite3.Connection) -> None:
+    """A bad block in a file of the stored index."""
+    (file, *_) = (data_dir / "indexes").glob("*/files/*.flat")
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+
+
+def exchange_a_chunk(_: Path, catalogue: sqlite3.Connection) -> None:
+    """As many chunks as before, one of them another than that in the index."""
+    catalogue.execute("UPDATE chunks SET pk = 77 WHERE pk = 1")
+    catalogue.execute("UPDATE chunk_vectors SET chunk_pk = 77 WHERE chunk_pk = 1")
+
+
 MENDABLE: dict[str, tuple[Damage, set[str]]] = {
+    "a stored index has a bad block": (spoil_stored_index, {"index of default"}),
+    "an index holds another chunk": (exchange_a_chunk, {"index of default"}),
     "a vector is gone": (
         lambda _, catalogue: catalogue.execute("DELETE FROM chunk_vectors WHERE chunk_pk = 1"),
         {"vectors", "index of default"},
@@ -141,7 +155,7 @@ MENDABLE: dict[str, tuple[Damage, set[str]]] = {
         lambda _, catalogue: catalogue.execute(
             "UPDATE documents SET status = 'queued', live_version_pk = NULL WHERE pk = 1"
         ),
-        {"states"},
+        {"states", "index of default"},
     ),
 }
 
@@ -154,7 +168,7 @@ def test_damage_is_found_and_mended(settings: Settings, data_dir: Path, name: st
     assert set(wrong(examine(settings, deep=True, load=load))) == expected
     mended = examine(settings, deep=True, repair=True, load=load)
     assert wrong(mended) == {}
-    assert len(mended.repaired) == 1
+    assert 1 <= len(mended.repaired) <= len(expected)
 
 
 def test_embedding_again_gives_the_vector_back(settings: Settings, data_dir: Path) -> None:
@@ -236,12 +250,12 @@ BEYOND_REPAIR: dict[str, tuple[Damage, set[str]]] = {
 
 @pytest.mark.parametrize("name", BEYOND_REPAIR)
 def test_what_cannot_be_mended_is_told_with_what_to_do(settings: Settings, data_dir: Path, name: str) -> None:
-    """A repair changes nothing, and says what a person can do."""
+    """A repair only brings the index in step, and says what a person can do."""
     how, expected = BEYOND_REPAIR[name]
     damage(data_dir, how)
     diagnosis = examine(settings, deep=True, repair=True, load=load)
     assert set(wrong(diagnosis)) == expected
-    assert diagnosis.repaired == ()
+    assert set(diagnosis.repaired) <= {"1 indexes built again from the catalogue"}
     assert diagnosis.failed
     assert all(check.repair for check in diagnosis.checks if check.name in expected)
 

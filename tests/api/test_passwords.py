@@ -32,6 +32,20 @@ def test_the_form_field_opens_it(client: httpx.Client) -> None:
     assert client.get(f"{DOCUMENTS}/secret.pdf/text").text == "Ferries leave at nine."
 
 
+def test_a_retry_takes_a_password(client: httpx.Client) -> None:
+    """Of the file that is there already; without one, or with a wrong one, it fails as before."""
+    job_id = client.post(DOCUMENTS, files={"files": ("secret.pdf", SECRET)}).json()["job_id"]
+    assert finish(client, job_id)["state"] == "failed"
+    for body, code in ((None, "password_required"), ({"password": "ebb"}, "wrong_password")):
+        assert client.post(f"/v1/jobs/{job_id}/retry", json=body).status_code == 202
+        finish(client, job_id)
+        assert client.get(f"{DOCUMENTS}/secret.pdf").json()["error"]["code"] == code
+    assert client.post(f"/v1/jobs/{job_id}/retry", json={"password": "tide"}).status_code == 202
+    assert finish(client, job_id)["state"] == "succeeded"
+    assert client.get(f"{DOCUMENTS}/secret.pdf").json()["status"] == "ready"
+    assert client.post(f"/v1/jobs/{job_id}/retry", json={"word": "tide"}).status_code == 422
+
+
 def test_the_option_opens_it(url: str, tmp_path: Path) -> None:
     """On the command line as well; without it the code tells what is missing."""
     path = tmp_path / "secret.pdf"

@@ -52,3 +52,15 @@ def test_hits_and_misses_are_counted() -> None:
     cache.get("a", revision=1)
     cache.get("a", revision=2)
     assert (cache.stats().hits, cache.stats().misses) == (1, 1)
+
+
+def test_values_are_evicted_by_what_they_are() -> None:
+    """Those that are named are counted; those of an older revision go with them, and none of it comes back."""
+    cache: LruCache[str] = LruCache(10)
+    for key, value in (("a", "apple"), ("b", "berry"), ("c", "cherry")):
+        cache.put(key, value, weight=2, revision=1)
+    assert cache.evict(lambda value: "rr" in value, revision=1) == 2
+    assert (cache.values(revision=1), cache.stats().weight) == (["apple"], 2)
+    assert cache.evict(lambda value: value == "apple", revision=2) == 1
+    cache.put("a", "apple", revision=1)
+    assert (cache.values(revision=2), cache.stats().weight) == ([], 0)

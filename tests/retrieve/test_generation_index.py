@@ -35,13 +35,13 @@ Found = tuple[list[tuple[int, float]], list[tuple[int, float]]]
 def loaded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows by one whenever an index is built from the catalogue's live chunks."""
     built: list[int] = []
-    original = generation_index._live_chunks
+    original = generation_index.live_chunks
 
     def count(collection_pk: int, generation_pk: int):  # type: ignore[no-untyped-def]
         built.append(generation_pk)
         return original(collection_pk, generation_pk)
 
-    monkeypatch.setattr(generation_index, "_live_chunks", count)
+    monkeypatch.setattr(generation_index, "live_chunks", count)
     return built
 
 

@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import update
 
 from api.bootstrap import Service
-from ingest.catalogue import schema
+from ingest.catalogue import Catalogue, schema
 from ingest.models import ModelRuntime
 from retrieve import Access, Query, Ranking
-from tests.ingest.support import ingest
+from tests.ingest.support import delete, ingest
 
 FERRIES = Query("when do ferries leave")
 
@@ -105,3 +105,27 @@ def test_answers_do_not_make_rankings_forgotten(ferries: Service) -> None:
         lambda connection: connection.execute(schema.receipts.insert().values(receipt_id="r", collection="c", **row))
     )
     assert "cache" in found(ferries).timings_ms
+
+
+def test_a_deletion_empties_the_memory_and_counts_it(ferries: Service) -> None:
+    """The text of a deleted document lies in no cache, though nobody has searched since; others stay."""
+    found(ferries)
+    assert ferries.searcher.stale_entries() == 0
+    pk = ferries.documents.get(ferries.collections.get("default"), "a.txt").pk
+    assert ferries.searcher.evict([pk]) == 2  # a ranking and a text
+    assert ferries.searcher.evict([pk]) == 0
+    found(ferries)
+    receipt = delete(ferries, "a.txt")
+    assert receipt.removed["cache_entries"] == 2
+    assert ferries.searcher.cache_stats()["rankings"].entries == 0
+
+
+def test_a_memory_that_contradicts_the_catalogue_is_found(ferries: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were changes not noticed, the audit would tell."""
+    found(ferries)
+    monkeypatch.setattr(Catalogue, "revision", lambda self, tables: 1_000)
+    found(ferries)
+    documents = schema.documents
+    hidden = update(documents).where(documents.c.document_id == "a.txt").values(live_version_pk=None)
+    ferries.catalogue.write(lambda connection: connection.execute(hidden))
+    assert ferries.searcher.stale_entries() == 1

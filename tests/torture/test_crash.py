@@ -120,7 +120,7 @@ def check_survivor(data_dir: Path) -> None:
         check(service)
         with service.catalogue.read() as connection:
             check_promises(connection, read_promises(data_dir.parent / JOURNAL))
-        checks = check_consistency(service.catalogue, service.blobs, serving=False)
+        checks = check_consistency(service.catalogue, service.blobs, data_dir / "indexes", serving=False)
     assert [(one.name, one.detail) for one in checks if one.state != "ok"] == []
 
 
@@ -217,10 +217,13 @@ def check_search(service: Service, live: set[int]) -> None:
     own = chunks.c.generation_pk == collection.live_generation.pk
     with service.catalogue.read() as connection:
         expected = sorted(connection.execute(select(chunks.c.pk).where(chunks.c.version_pk.in_(live), own)).scalars())
+    audit = service.indexes.audit(collection.pk, collection.live_generation)
+    assert audit.agrees, audit
+    assert audit.chunks == len(expected)
     snapshot = service.indexes.snapshot(collection.pk, collection.live_generation)
     query = HashingEncoder().encode(["the"], "query", fast=False)[0]
     assert sorted(snapshot.vector.search(query, top_k=10_000).chunks.tolist()) == expected
-    assert snapshot.lexical.count == len(expected)
     for hit in search(service, "the ferry", top_k=50):
         assert hit.version_pk in live
         assert hit.text == service.documents.text(collection, hit.document_id).text[hit.char_start : hit.char_end]
+    assert service.searcher.stale_entries() == 0

@@ -127,6 +127,17 @@ def test_changes_wait_for_publish_and_spare_older_snapshots(index: LexicalIndex)
     assert [snapshot.count for snapshot in (first, second, third)] == [4, 5, 4]
 
 
+def test_what_a_snapshot_holds_can_be_listed(index: LexicalIndex) -> None:
+    """Chunk and version keys, those of chunks without terms too, without what was removed."""
+    assert [len(keys) for keys in index.publish().contents()] == [0, 0]
+    index.add([*ANIMALS, document(9, "", version=90)])
+    index.publish()
+    index.remove_versions([ANIMALS[0].version])
+    held, versions = index.publish().contents()
+    left = [(one.chunk, one.version) for one in ANIMALS if one.version != ANIMALS[0].version]
+    assert sorted(zip(held.tolist(), versions.tolist(), strict=True)) == [*left, (9, 90)]
+
+
 def test_snapshots_outlive_their_index(index: LexicalIndex) -> None:
     """Closing the writer, even twice, takes nothing from a search that is under way."""
     index.add(ANIMALS)
