@@ -52,7 +52,7 @@ def fit_fusion(
 
 
 def _fit(client: Client, question_set: Path, collection: str, embedder: str, path: Path) -> FusionFit:
-    from api.bootstrap import SHIPPED_DATA
+    from api.settings import SHIPPED_DATA
     from eval.fusion_fit import DEPTH
     from eval.fusion_questions import Mode, fit_collection
     from eval.question_sets import load_question_set
