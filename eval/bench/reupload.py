@@ -14,9 +14,11 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
+
+Result = TypeVar("Result")
 
 _ENDED = {"succeeded", "partial", "failed", "cancelled"}
 _FILES_PER_REQUEST = 100
@@ -50,7 +52,7 @@ def _twice(client: httpx.Client, name: str, upload: Callable[[str], int]) -> dic
     }
 
 
-def _timed(work: Callable[[], int]) -> tuple[float, int]:
+def _timed(work: Callable[[], Result]) -> tuple[float, Result]:
     begun = time.perf_counter()
     result = work()
     return time.perf_counter() - begun, result
