@@ -263,7 +263,8 @@ class Run:
 
     def _diagnose(self, tonight: Sequence[EvaluationRow]) -> Diagnosis:
         access = Access.everything() if self._evaluation.access is None else Access(frozenset(self._evaluation.access))
-        replays = StoredReplays(self._parts.answers, self._parts.replayer, access)
+        parts = self._parts
+        replays = StoredReplays(parts.catalogue, self._collection.pk, parts.answers, parts.replayer, access)
         return diagnose(self._baseline_rows, tonight, replays)
 
     def _threshold(self) -> float:

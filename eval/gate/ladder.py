@@ -3,7 +3,8 @@
 Rung by rung, from what the rows themselves show to what only a replay shows:
 
 1. the ask failed: `environment`;
-2. a passage at the same place has other words than in the baseline: `corpus`;
+2. a passage at the same place has other words than in the baseline, or what the baseline quoted is no longer in the
+   documents: `corpus`;
 3. gold evidence that the baseline had found is not found: `retrieval`;
 4. the same confidence met another threshold: `policy`;
 5. the baseline's answer is computed again from the baseline's own passages (retrieval frozen). It comes out as it was:
@@ -29,6 +30,10 @@ _CONFIDENCE_TOLERANCE = 1e-3
 
 class Replays(Protocol):
     """Gives an answer of the baseline again with today's parts; None where that is not possible any more."""
+
+    def quotes_stand(self, row: EvaluationRow) -> bool | None:
+        """Whether the documents still hold what the answer quoted."""
+        ...
 
     def from_candidates(self, row: EvaluationRow) -> bool | None:
         """Whether the answer comes out as it was, from the passages found then."""
@@ -87,7 +92,7 @@ def _lost(
 def _stage(was: EvaluationRow, now: EvaluationRow, budget: _Budget) -> Stage | None:
     if now.decision == "error":
         return "environment"
-    if _words_changed(was, now):
+    if _words_changed(was, now) or (budget.replays is not None and budget.replays.quotes_stand(was) is False):
         return "corpus"
     if was.evidence_found and not now.evidence_found:
         return "retrieval"

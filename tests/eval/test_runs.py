@@ -101,10 +101,11 @@ def test_a_baseline_lets_the_same_system_pass(filled: Service) -> None:
     assert {"scoring", "question_set", "judge", "fingerprint", "snapshot_seq", "versions"} <= set(second.environment)
 
 
-def test_a_lost_document_fails_the_gate_with_its_stage(filled: Service) -> None:
-    """The document says something else now: the same question fails every time, because of the corpus."""
+@pytest.mark.parametrize("other_year", ["1955", "the year of the comet"])
+def test_a_lost_document_fails_the_gate_with_its_stage(filled: Service, other_year: str) -> None:
+    """The document says something else now, at the same places or shifted: every ask fails, because of the corpus."""
     filled.evaluation.baselines.bless([run(filled, repeats=3)], key_id=None)
-    ingest_texts(filled, {"lighthouse.txt": TEXT.replace("1871", "1955")})
+    ingest_texts(filled, {"lighthouse.txt": TEXT.replace("1871", other_year)})
     put(filled, [{**one, "gold_evidence": [], "gold_doc_ids": ["lighthouse.txt"]} for one in QUESTIONS[:1]])
     other = run(filled, repeats=3)
     assert (other.verdict, other.gate["reasons"]) == ("not_comparable", ["the question set was changed"])

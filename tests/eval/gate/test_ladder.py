@@ -14,9 +14,12 @@ from tests.eval.made_rows import FAILED, REFUSED, WRONG, run
 class Replays:
     """Answers every replay in the same way, and counts them."""
 
-    def __init__(self, candidates: bool | None, generation: bool | None = None) -> None:
-        self._candidates, self._generation = candidates, generation
+    def __init__(self, candidates: bool | None, generation: bool | None = None, quotes: bool | None = True) -> None:
+        self._candidates, self._generation, self._quotes = candidates, generation, quotes
         self.asked = 0
+
+    def quotes_stand(self, row: EvaluationRow) -> bool | None:
+        return self._quotes
 
     def from_candidates(self, row: EvaluationRow) -> bool | None:
         self.asked += 1
@@ -33,6 +36,7 @@ class Replays:
         ({**WRONG, "retrieved": ("a.txt@0-10#ffffffff",)}, None, "corpus"),
         ({**REFUSED, "evidence_found": False}, None, "retrieval"),
         ({**REFUSED, "confidence": 0.9, "threshold": 0.95}, None, "policy"),
+        ({**REFUSED, "evidence_found": False}, Replays(None, quotes=False), "corpus"),
         (WRONG, Replays(True), "retrieval"),
         (WRONG, Replays(False, True), "generation"),
         (WRONG, Replays(False, False), "checks"),
