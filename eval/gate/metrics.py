@@ -123,15 +123,20 @@ def _agreement(metric: GateMetric, shared: Sequence[tuple[Item, Item]]) -> Teste
             continue
         k, m = len(fresh), len(labels)
         if len(set(labels)) > 1:
-            drawn = [
-                pair_agreement(list(generator.choice(labels, min(k, m - 1), replace=False))) for _ in range(_SUBSETS)
-            ]
-            variance += float(np.var([one for one in drawn if one is not None], ddof=1)) * (1 + k / m)
+            variance += _agreement_variance(labels, min(k, m - 1), generator) * (1 + k / m)
         value = np.full(2, before)
         items.append((old.cluster, Replicates(value, ("", ""), np.array([after]))))
     sizes = [len(old.rows) for old, _ in shared] or [2]
     unseen = _FLIP_UNIT**2 * 3 / min(sizes) / max(min(len(new.rows) for _, new in shared), 1) if shared else 0.0
     return _tested(metric, items, extra_variance=max(variance, unseen))
+
+
+def _agreement_variance(labels: Sequence[int], size: int, generator: np.random.Generator) -> float:
+    """Of the pair agreement among `size` of the labels, over random subsets."""
+    drawn = generator.permuted(np.tile(labels, (_SUBSETS, 1)), axis=1)[:, :size]
+    same = drawn[:, :, None] == drawn[:, None, :]
+    agreement = (same.sum(axis=(1, 2)) - size) / (size * (size - 1))
+    return float(np.var(agreement, ddof=1))
 
 
 def _replicates(old: Item, new: Item, value: Callable[[EvaluationRow], float | None]) -> Replicates | None:

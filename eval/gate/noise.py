@@ -8,7 +8,6 @@ shows. Two sources: asks of one start differ (variance within an item), and star
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -82,20 +81,32 @@ def night_variance(items: Sequence[Replicates]) -> float:
     """Variance between starts of the mean over items, beyond what the asks within a start explain; 0 with one start.
 
     The variance of the starts' means less the mean of their expected rerun variances, not below 0 (method of moments).
+    Only starts that asked every item count.
     """
-    values: dict[str, list[tuple[float, int, float]]] = defaultdict(list)
-    for item in items:
-        labels = np.array(item.starts)
-        within = _within_variance(item.baseline, labels)
-        for start in sorted(set(item.starts)):
-            own = item.baseline[labels == start]
-            values[start].append((float(own.mean()), len(own), within))
-    whole = [rows for rows in values.values() if len(rows) == len(items)]
-    if len(whole) < 2:
+    names = sorted({start for item in items for start in item.starts})
+    places = {name: place for place, name in enumerate(names)}
+    row = np.repeat(np.arange(len(items)), [len(item.baseline) for item in items])
+    column = np.array([places[start] for item in items for start in item.starts])
+    values = np.concatenate([item.baseline for item in items])
+    counts, means, squares = _cells(row * len(names) + column, values, (len(items), len(names)))
+    freedom = np.maximum(counts - 1, 0).sum(axis=1)
+    within = squares.sum(axis=1) / np.maximum(freedom, 1)  # pooled over the starts; 0 where none has two values
+    whole = (counts > 0).all(axis=0)
+    if whole.sum() < 2:
         return 0.0
-    means = [float(np.mean([mean for mean, _, _ in rows])) for rows in whole]
-    noise = [sum(variance / count for _, count, variance in rows) / len(items) ** 2 for rows in whole]
-    return max(0.0, float(np.var(means, ddof=1)) - float(np.mean(noise)))
+    noise = (within[:, None] / counts[:, whole]).sum(axis=0) / len(items) ** 2
+    return max(0.0, float(np.var(means[:, whole].mean(axis=0), ddof=1)) - float(noise.mean()))
+
+
+def _cells(
+    cell: NDArray[np.int64], values: NDArray[np.float64], shape: tuple[int, int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """For each cell the number of its values, their mean (0 without any) and the sum of their squared deviations."""
+    size = shape[0] * shape[1]
+    counts = np.bincount(cell, minlength=size).astype(np.float64)
+    means = np.bincount(cell, values, minlength=size) / np.maximum(counts, 1)
+    squares = np.bincount(cell, np.square(values - means[cell]), minlength=size).astype(np.float64)
+    return counts.reshape(shape), means.reshape(shape), squares.reshape(shape)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -128,10 +139,3 @@ def hard_break_chance(stable: int, near_misses: int, replicates: int, tonight: i
 def hard_break_p(breaks: int, stable: int, chance: float) -> float:
     """P(Bin(stable, chance) >= breaks): how surprising so many breaks are."""
     return float(binom.sf(breaks - 1, stable, chance)) if breaks else 1.0
-
-
-def _within_variance(values: NDArray[np.float64], labels: NDArray[np.str_]) -> float:
-    """Pooled variance within the starts; 0 where no start has two values."""
-    groups = [values[labels == label] for label in set(labels.tolist())]
-    freedom = sum(len(group) - 1 for group in groups)
-    return sum(float(((group - group.mean()) ** 2).sum()) for group in groups) / freedom if freedom else 0.0
