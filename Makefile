@@ -10,7 +10,7 @@ VLLM_VENV := .venv-vllm
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: bench bench-indexes bench-quality serve test test-vllm torture lint types layers check clean
+.PHONY: bench bench-calibration bench-gate bench-indexes bench-quality serve test test-vllm torture lint types layers check clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -59,7 +59,13 @@ $(BENCH_VENV)/.installed: eval/bench/peers.txt
 bench-quality: $(DEVELOPED) $(BENCH_VENV)/.installed ## quality of retrieval on the question sets in DATA, beside txtai, Haystack and LlamaIndex
 	$(BIN)/python -m eval.bench.quality --data $(DATA) --peers $(BENCH_VENV)/bin/python --plot docs/retrieval-quality.svg
 
-bench: bench-quality bench-indexes ## everything that is measured without a running service
+bench: bench-quality bench-indexes bench-gate bench-calibration ## everything that is measured without a running service
+
+bench-gate: $(DEVELOPED) ## planted regressions and clean nights, judged by the gate; what is observed is kept in .bench/gate
+	$(BIN)/python -m api.bench gate --data $(DATA)
+
+bench-calibration: $(DEVELOPED) ## the promise about wrong answers, over a hundred random splits of real labels
+	$(BIN)/python -m api.bench labels --data $(DATA)
 
 lint: $(DEVELOPED)
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -113,6 +114,12 @@ class Answerer:
         self._conversations = conversations
         self._conflicts = conflicts
         self._cache = cache
+
+    def with_generator(self, generator: Generator) -> Answerer:
+        """The same path with another generator at its end."""
+        other = copy.copy(self)
+        other._generator = generator
+        return other
 
     def fingerprint(self, generation: Generation, template: str | None = None) -> str:
         """The pipeline fingerprint of answers on this generation, with a collection's template where one is used."""

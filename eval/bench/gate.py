@@ -1,0 +1,279 @@
+"""How well the gate tells a regression from noise: `python -m eval.bench.gate --work DIR`, on what was observed.
+
+`make bench-gate` makes the observations first. A plant is judged whole, and in doses: it holds for as many questions as
+bring its true effect, known exactly from the chances of every row, to the wished number of points.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+from unittest.mock import patch
+
+from rich.console import Console
+from rich.progress import track
+from scipy.stats import beta
+
+from eval.bench.gate_doses import MAGNITUDES, dosed, harm
+from eval.bench.gate_plants import Plant, planted, plants
+from eval.bench.gate_play import ERRORS, LIVE_NIGHT, TEMPERATURE, baseline_rows, expected, night_rows, played
+from eval.bench.observed import Observed, System
+from eval.gate import GateResult, diagnose, judge
+from eval.rows import EvaluationRow
+from eval.settings import EvalSettings
+
+_PROGRESS = Console(stderr=True)
+_M, _M_STEADY = 20, 5
+_DOSES: Mapping[float | None, int] = {None: 1, 0.01: 4, 0.02: 4, 0.03: 1, 0.05: 1, 0.08: 4}
+"""Doses, each with the divisor of its number of seeds: those that the promise is about have all of them."""
+
+_INTERVAL_RESAMPLES = 10
+"""Intervals are for reports; no verdict rests on them."""
+
+_TOO_WEAK = 0.9
+_SETTINGS = EvalSettings.model_validate({})
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One plant at one dose. `effect` is the true harm (in points of `effect_on`, as a share), `greatest` that of the
+    declared metric it harms most; `metric_right` and `stage_right` are shares of the caught ones.
+    """
+
+    plant: str
+    temperature: float
+    dose: float | None
+    effect: float
+    greatest: float
+    greatest_on: str
+    share: float
+    seeds: int
+    caught: float
+    metric_right: float | None
+    stage_right: float | None
+    blamed: Mapping[str, int]
+    stages: Mapping[str, int]
+
+
+class PlayedReplays:
+    """The ladder's replays as they were observed on the planted system."""
+
+    def __init__(self, system: System, chosen: frozenset[str]) -> None:
+        self._system, self._chosen = system, chosen
+
+    def from_candidates(self, row: EvaluationRow) -> bool | None:
+        return self._replays(row)[0]
+
+    def from_generation(self, row: EvaluationRow) -> bool | None:
+        return self._replays(row)[1]
+
+    def quotes_stand(self, row: EvaluationRow) -> bool | None:
+        return self._replays(row)[2]
+
+    def _replays(self, row: EvaluationRow) -> tuple[bool | None, bool | None, bool | None]:
+        if row.question_id not in self._chosen:
+            return True, True, True
+        return self._system.replays.get(row.answer_id or "", (None, None, None))
+
+
+class Bench:
+    """The observed systems. Baselines are dealt out over the first starts; the last one is tonight's."""
+
+    def __init__(self, work: Path) -> None:
+        self._work = work
+        self.starts = [System.load(path) for path in sorted(work.glob("start-*.json"))]
+        self._earlier, self._tonight = [System.load(work / "baseline.json"), *self.starts[:-1]], self.starts[-1]
+        self.base = self._earlier[0].observed
+        self._systems: dict[str, System] = {}
+
+    def system(self, name: str) -> System:
+        if name not in self._systems:
+            self._systems[name] = System.load(self._work / f"{file_name(name)}.json")
+        return self._systems[name]
+
+    def measure(self, plant: Plant, temperature: float, dose: float | None, seeds: int) -> Score | None:
+        """None where the whole plant is weaker than the dose."""
+        system, chosen = self.system(plant.system), frozenset[str]()
+        blamed, stages, effects, shares = Counter[str](), Counter[str](), [], []
+        greatest: Mapping[str, float] = {}
+        for seed in range(seeds):
+            chosen, effect = dosed(self.base, plant, system, temperature, dose, seed)
+            if dose is not None and effect < _TOO_WEAK * dose:
+                return None
+            effects.append(effect)
+            shares.append(len(chosen) / len(self.base))
+            greatest = {name: harm(self.base, plant, system, name, chosen, temperature) for name in MAGNITUDES}
+            result, first, before = self._judged(plant, system, chosen, temperature, seed)
+            if result.verdict == "fail":
+                blamed[str(result.blamed)] += 1
+                stages[str(diagnose(before, first, PlayedReplays(system, chosen)).stage)] += 1
+        caught = sum(blamed.values())
+        worst = max(greatest, key=lambda name: greatest[name])
+        return Score(
+            plant=plant.name,
+            temperature=temperature,
+            dose=dose,
+            effect=round(fmean(effects), 4),
+            greatest=round(greatest[worst], 4),
+            greatest_on=worst,
+            share=round(fmean(shares), 3),
+            seeds=seeds,
+            caught=caught / seeds,
+            metric_right=_share(blamed, plant.metrics),
+            stage_right=_share(stages, plant.stages),
+            blamed=dict(blamed),
+            stages=dict(stages),
+        )
+
+    def clean(self, temperature: float, comparisons: int) -> dict[str, Any]:
+        """The system against itself: each time fresh draws, another start as tonight's, and the others as baseline.
+
+        How many alarms, their upper 95 % bound (Clopper-Pearson), and how often something was suspected at first.
+        """
+        everyone = [*self._earlier, self._tonight]
+        alarms, suspected, blamed = 0, 0, Counter[str]()
+        for number in track(range(comparisons), f"clean at {temperature:g}", console=_PROGRESS):
+            tonight = everyone[number % len(everyone)]
+            earlier = [start for start in everyone if start is not tonight]
+            before = baseline_rows(earlier, _replicates(temperature), temperature, f"clean {number}")
+            first = night_rows(tonight, None, temperature, f"clean night {number}")
+            result = _judge(before, first, None)
+            if result.wants_confirmation:
+                suspected += 1
+                result = _judge(before, first, night_rows(tonight, None, temperature, f"clean again {number}"))
+            if result.verdict == "fail":
+                alarms += 1
+                blamed[str(result.blamed)] += 1
+        upper = float(beta.ppf(0.95, alarms + 1, comparisons - alarms)) if alarms < comparisons else 1.0
+        return {
+            "comparisons": comparisons,
+            "starts": len(everyone),
+            "alarms": alarms,
+            "suspected": suspected,
+            "upper_95": round(upper, 4),
+            "blamed": dict(blamed),
+        }
+
+    def noise(self, temperature: float) -> dict[str, float]:
+        """What repeats look like: success, the share of questions that are neither always right nor always wrong, and
+        the mean of p (1 - p).
+        """
+        rates = [expected(one, "task_success", temperature) for one in self.base.values()]
+        values = [one[0] / one[1] for one in rates if one is not None]
+        return {
+            "task_success": round(fmean(values), 4),
+            "flaky": round(fmean(0.05 < value < 0.95 for value in values), 4),
+            "mean_p_1_p": round(fmean(value * (1 - value) for value in values), 4),
+        }
+
+    def starts_agree(self) -> dict[str, Any]:
+        """Of how many questions every start has the baseline's decision and answer, and the same logits to 0.01."""
+        same = [
+            all(_alike(one, start.observed[question_id]) for start in self.starts)
+            for question_id, one in self.base.items()
+        ]
+        return {"starts": 1 + len(self.starts), "questions": len(same), "same": sum(same)}
+
+    def live(self) -> dict[str, Any]:
+        """Live asks of every system against rows played on what was observed of it."""
+        asked, same, different = 0, 0, Counter[str]()
+        names = {plant.system for plant in plants()}
+        for system in [System.load(self._work / "baseline.json"), *self.starts, *map(self.system, sorted(names))]:
+            for row in system.live:
+                other = played(system.observed[row.question_id], TEMPERATURE, ERRORS, LIVE_NIGHT, row.replicate)
+                agrees = _outcome(row) == _outcome(other)
+                asked, same = asked + 1, same + agrees
+                different[system.name] += not agrees
+        return {"asked": asked, "same": same, "different": dict(+different)}
+
+    def _judged(
+        self, plant: Plant, system: System, chosen: frozenset[str], temperature: float, seed: int
+    ) -> tuple[GateResult, list[EvaluationRow], list[EvaluationRow]]:
+        before = baseline_rows(self._earlier, _replicates(temperature), temperature, f"base {seed}")
+        night = planted(plant, system, chosen)
+        first = night_rows(self._tonight, night, temperature, f"{plant.name} {seed}")
+        result = _judge(before, first, None)
+        if result.wants_confirmation:
+            again = night_rows(self._tonight, night, temperature, f"{plant.name} again {seed}")
+            result = _judge(before, first, again)
+        return result, first, before
+
+
+def file_name(name: str) -> str:
+    """Of what was observed of a system."""
+    return name.replace(" %", "pct").replace(" ", "-")
+
+
+def _alike(one: Observed, other: Observed) -> bool:
+    near = len(one.logits) == len(other.logits) and all(
+        abs(a - b) < 0.01 for a, b in zip(one.logits, other.logits, strict=True)
+    )
+    return near and _outcome(one.plain) == _outcome(other.plain)
+
+
+def _outcome(row: EvaluationRow) -> tuple[object, ...]:
+    return row.decision, row.answer, row.success
+
+
+def _judge(
+    before: Sequence[EvaluationRow], first: Sequence[EvaluationRow], again: Sequence[EvaluationRow] | None
+) -> GateResult:
+    return judge(before, first, again, must_pass=frozenset(), settings=_SETTINGS)
+
+
+def _replicates(temperature: float) -> int:
+    return _M if temperature else _M_STEADY
+
+
+def _share(counts: Counter[str], right: frozenset[str]) -> float | None:
+    total = sum(counts.values())
+    return round(sum(counts[name] for name in right) / total, 4) if total else None
+
+
+def _seeds(seeds: int, temperature: float, dose: float | None) -> int:
+    """The embedded system draws nothing: a whole plant is one case, and doses differ by their questions only."""
+    if temperature == 0:
+        return 1 if dose is None else max(seeds // 4, 1)
+    return max(seeds // _DOSES[dose], 1)
+
+
+def measure(work: Path, *, seeds: int, comparisons: int) -> dict[str, Any]:
+    """All plants whole and in doses, on the embedded system and on the one that draws, and clean comparisons."""
+    bench = Bench(work)
+    wanted = list(product(plants(), (0.0, TEMPERATURE), _DOSES))
+    with patch("eval.summary._RESAMPLES", _INTERVAL_RESAMPLES):
+        scores = [
+            bench.measure(plant, temperature, dose, _seeds(seeds, temperature, dose))
+            for plant, temperature, dose in track(wanted, "plants", console=_PROGRESS)
+        ]
+        clean = {name: bench.clean(heat, comparisons) for name, heat in (("embedded", 0.0), ("drawn", TEMPERATURE))}
+    return {
+        "questions": len(bench.base),
+        "noise": bench.noise(TEMPERATURE),
+        "starts": bench.starts_agree(),
+        "live": bench.live(),
+        "clean": clean,
+        "plants": [asdict(one) for one in scores if one is not None],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Judge planted regressions on what was observed.")
+    parser.add_argument("--work", type=Path, default=Path(".bench/gate"), help="folder of what was observed")
+    parser.add_argument("--seeds", type=int, default=20, help="draws a plant and dose")
+    parser.add_argument("--comparisons", type=int, default=60, help="comparisons of the system with itself")
+    arguments = parser.parse_args()
+    report = measure(arguments.work, seeds=arguments.seeds, comparisons=arguments.comparisons)
+    sys.stdout.write(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
