@@ -113,6 +113,16 @@ class SlowDriftResponse(BaseModel):
     alarm: bool
 
 
+class CertificateCheckResponse(BaseModel):
+    """Fresh answers since the calibration, the wrong ones, and the stake of the bet against the promised risk."""
+
+    certificate_id: str
+    labels: int
+    wrong: int
+    stake: float
+    refuted: bool
+
+
 class EvaluationResponse(BaseModel):
     """One evaluation."""
 
@@ -132,6 +142,7 @@ class EvaluationResponse(BaseModel):
     gate: list[GateLineResponse]
     diagnosis: DiagnosisResponse | None
     slow_drift: SlowDriftResponse | None
+    certificate_check: CertificateCheckResponse | None
     broken: list[str] = Field(description="Stable questions that fail every time, as `id#phrasing`.")
     must_pass_failed: list[str]
     baseline: list[str] = Field(description="The evaluations it was compared with.")
@@ -161,6 +172,7 @@ class EvaluationResponse(BaseModel):
             gate=gate.get("lines", []),
             diagnosis=gate.get("diagnosis"),
             slow_drift=gate.get("slow_drift"),
+            certificate_check=gate.get("certificate_check"),
             broken=gate.get("broken", []),
             must_pass_failed=gate.get("must_pass_failed", []),
             baseline=gate.get("baseline", []),

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from eval.evaluation_job import EvaluationParts
 from eval.learn_then_test import Labelled, Promise, calibrate
 from eval.probing import label, probe
-from eval.question_sets import EvaluationQuestion
+from eval.question_sets import CALIBRATION_POOL, EvaluationQuestion
 from eval.runs import Setting
 from generate.policy import Certificate, Certificates
 from ingest.catalogue import schema
@@ -21,8 +21,6 @@ from ingest.errors import CitewellError
 from ingest.index_log import latest_seq
 from ingest.jobs import Job, JobContext, count_steps
 from retrieve import Access
-
-POOL = "calibrate"
 
 
 class CalibrationHandler:
@@ -97,7 +95,7 @@ class CalibrationHandler:
 
 def labelled_pool(questions: Sequence[EvaluationQuestion]) -> list[EvaluationQuestion]:
     """The questions of pool `calibrate`, where the set names pools; all of them, where it does not."""
-    pooled = [question for question in questions if question.pool == POOL]
+    pooled = [question for question in questions if question.pool == CALIBRATION_POOL]
     return pooled or [question for question in questions if question.pool is None]
 
 

@@ -8,18 +8,20 @@ from __future__ import annotations
 import asyncio
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
 from sqlalchemy import select
 
 from eval.baselines import Baseline, Baselines
+from eval.certificate_check import CertificateCheck, check_certificate
 from eval.evaluations import Evaluation, Evaluations
 from eval.gate import Diagnosis, GateResult, diagnose, differences, judge
 from eval.gate.comparability import scoring_fingerprint
-from eval.gate.nights import SlowDrift, slow_drift, standard_error_of_starts
+from eval.gate.nights import SlowDrift
 from eval.judging import SecondOpinions
+from eval.nights import drift_since_baseline
 from eval.question_sets import QuestionSet
 from eval.question_store import QuestionSets
 from eval.replays import StoredReplays
@@ -29,7 +31,7 @@ from eval.settings import EvalSettings
 from eval.summary import metrics_json, metrics_of
 from generate.answerer import Answerer
 from generate.answers import Answers
-from generate.policy import RefusalPolicy
+from generate.policy import Certificates, RefusalPolicy
 from generate.replay import Replayer
 from ingest.catalogue import Catalogue, schema
 from ingest.collections import Collection, load_collection_by_key
@@ -196,12 +198,15 @@ class Run:
         opinions = self._parts.second_opinions.gather(
             self._evaluation, self._questions, tonight, check=self._context.check
         )
+        check = self._check_certificate()
+        if check is not None and check.refuted:
+            outcome = replace(outcome, warnings=(*outcome.warnings, f"certificate {check.certificate_id} is void now"))
         return self._parts.evaluations.finish(
             self._evaluation,
             state="succeeded",
             verdict=outcome.verdict,
             metrics=metrics_json(metrics_of(tonight) | opinions),
-            gate=gate_json(outcome, diagnosis, drift, [run.evaluation_id for run in self._baseline_runs]),
+            gate=gate_json(outcome, diagnosis, drift, check, [run.evaluation_id for run in self._baseline_runs]),
         )
 
     def _unfit(self, tonight: Sequence[EvaluationRow]) -> GateResult | None:
@@ -232,34 +237,22 @@ class Run:
         """Over the nights since the baseline, this one included; None by day or without a baseline."""
         if not self._evaluation.nightly or not self._baseline_rows:
             return None
-        blessed = max(run.created_at for run in self._baseline_runs)
-        nights = [
-            run.metrics["task_success"]["value"]
-            for run in reversed(
-                self._parts.evaluations.page(
-                    collection_pk=self._collection.pk,
-                    question_set=self._evaluation.question_set,
-                    nightly=True,
-                    limit=1000,
-                )
-            )
-            if run.state == "succeeded"
-            and run.created_at > blessed
-            and not differences(run.environment, self._evaluation.environment)
-            and run.metrics.get("task_success", {}).get("value") is not None
-        ]
-        own = _success_rate(tonight)
-        starts = {row.process for row in self._baseline_rows}
-        means = [_success_rate([row for row in self._baseline_rows if row.process == start]) for start in starts]
-        known = [mean for mean in means if mean is not None]
-        if own is None or not known:
-            return None
-        return slow_drift(
-            [*nights, own],
-            baseline=sum(known) / len(known),
-            standard_error=standard_error_of_starts(known),
+        return drift_since_baseline(
+            self._parts.evaluations,
+            self._evaluation,
+            tonight,
+            blessed_at=max(run.created_at for run in self._baseline_runs),
+            baseline=self._baseline_rows,
             level=self._parts.settings.gate_level,
         )
+
+    def _check_certificate(self) -> CertificateCheck | None:
+        """By night, against the labels of this night and of those before it."""
+        if not self._evaluation.nightly:
+            return None
+        parts = self._parts
+        certificates = Certificates(parts.catalogue)
+        return check_certificate(certificates, parts.evaluations, self._evaluation, self._questions.questions)
 
     def _diagnose(self, tonight: Sequence[EvaluationRow]) -> Diagnosis:
         access = Access.everything() if self._evaluation.access is None else Access(frozenset(self._evaluation.access))
@@ -306,7 +299,11 @@ def pipeline_environment(
 
 
 def gate_json(
-    outcome: GateResult, diagnosis: Diagnosis | None, drift: SlowDrift | None, baseline: Sequence[str]
+    outcome: GateResult,
+    diagnosis: Diagnosis | None,
+    drift: SlowDrift | None,
+    check: CertificateCheck | None,
+    baseline: Sequence[str],
 ) -> dict[str, Any]:
     """What is stored of the judgement."""
     return {
@@ -319,13 +316,9 @@ def gate_json(
         "must_pass_failed": list(outcome.must_pass_failed),
         "diagnosis": None if diagnosis is None else asdict(diagnosis),
         "slow_drift": None if drift is None else asdict(drift),
+        "certificate_check": None if check is None else asdict(check),
     }
 
 
 def _rounded(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: round(value, 6) if isinstance(value, float) else value for name, value in values.items()}
-
-
-def _success_rate(rows: Sequence[EvaluationRow]) -> float | None:
-    scored = [row.success for row in rows if row.success is not None]
-    return sum(scored) / len(scored) if scored else None

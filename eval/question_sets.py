@@ -17,6 +17,9 @@ from ingest.strict_json import parse_json
 from retrieve.filters import compile_filter
 
 BODY_MAX_BYTES = 64 << 20
+CALIBRATION_POOL = "calibrate"
+"""The pool whose questions a calibration spends."""
+
 _QUESTIONS_MAX = 100_000
 _PARAPHRASES_MAX = 20
 _QUESTION_CHARS_MAX = 4_000
