@@ -20,7 +20,7 @@ from eval.bench.calibration import load_labels, measure_promise
 from eval.bench.gate import file_name, measure
 from eval.bench.gate_questions import GateQuestions, gate_questions
 
-_STARTS = 4
+_STARTS = 3
 _RISK, _DELTA = 0.1, 0.1
 _ANEW_SHARE = 0.2
 """Share of the questions for which a further start reads every passage anew."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from rich.console import Console
 from rich.progress import track
 
-from api.bench.variants import Models, build, running, variants
+from api.bench.variants import ANOTHER_START, SOUND, Models, build, running, variants
 from api.bootstrap import DEFAULT_COLLECTION, Service
-from eval.bench.gate_play import ERRORS, LIVE_NIGHT, TEMPERATURE, draw_seed, fails
+from eval.bench.gate_play import ERRORS, LIVE_NIGHT, TEMPERATURE, draw_seed, expected, fails, level
 from eval.bench.gate_questions import GateQuestions
 from eval.bench.observed import Observed, System
 from eval.bench.sampling import Pick, SampledSpans, seeded_pick
@@ -22,10 +24,13 @@ from eval.replays import StoredReplays
 from eval.rows import EvaluationRow
 from eval.runs import Ask, Setting, ask_once, run_asks
 from generate.answerer import Answerer
+from generate.assessment import Assessment
 from generate.redaction import Redaction
 from generate.replay import Replayer
+from ingest.caches import LruCache
 from ingest.errors import DeadlineExceeded
-from retrieve import Access
+from ingest.generations import GenerationSpec
+from retrieve import Access, Hit
 
 _PROGRESS = Console(stderr=True)
 _LIVE_SHARE = 0.1
@@ -44,11 +49,12 @@ def observe(name: str, part: GateQuestions, work: Path, models: Models) -> Syste
         plain = _plain(service, part.questions)
         observed = {}
         for question in track(part.questions, name, console=_PROGRESS):
-            logits, drawn = _drawn(service, question)
+            with _judging_once(service):
+                logits, drawn = _drawn(service, question)
             failed = _failed(service, question) if variant.fails else None
             observed[question.id] = Observed(plain[question.id], logits, drawn, failed)
-        sound = System.load(baseline).observed if baseline.exists() else {}
-        replays = dict(_replays(service, list(sound.values())))
+        sound = System.load(baseline).observed if name not in (SOUND, ANOTHER_START) else {}
+        replays = dict(_replays(service, [one for key, one in sound.items() if _harmed(one, observed[key])]))
         live = _live(service, part, models, name, fail=variant.fails)
     return System(name, observed, replays, live)
 
@@ -56,16 +62,33 @@ def observe(name: str, part: GateQuestions, work: Path, models: Models) -> Syste
 def _live(service: Service, part: GateQuestions, models: Models, name: str, *, fail: bool) -> tuple[EvaluationRow, ...]:
     """Rows of asks with the generator that draws, every passage being read anew."""
     asked = random.Random(name).sample(part.questions, round(_LIVE_SHARE * len(part.questions)))  # noqa: S311
-    models.reader.anew = True
     rows: list[EvaluationRow] = []
-    for question in track(asked, f"{name}, live", console=_PROGRESS):
-        if fail and fails(ERRORS, LIVE_NIGHT, question.id, 0):
-            rows.append(_failed(service, question))
-        else:
-            pick = seeded_pick(TEMPERATURE, draw_seed(LIVE_NIGHT, question.id, 0))
-            rows.append(_ask(service, question, SampledSpans(pick), 0))
+    models.reader.anew = True
+    with patch.object(service.searcher, "_rankings", LruCache(0)):
+        for question in track(asked, f"{name}, live", console=_PROGRESS):
+            if fail and fails(ERRORS, LIVE_NIGHT, question.id, 0):
+                rows.append(_failed(service, question))
+            else:
+                pick = seeded_pick(TEMPERATURE, draw_seed(LIVE_NIGHT, question.id, 0))
+                rows.append(_ask(service, question, SampledSpans(pick), 0))
     models.reader.anew = False
     return tuple(rows)
+
+
+@contextmanager
+def _judging_once(service: Service) -> Iterator[None]:
+    """Evidence that was judged is not judged again: the asks of one question differ in what is drawn only."""
+    whole = service.answerer._assessor.assess
+    known: dict[tuple[object, ...], Assessment] = {}
+
+    def assess(question: str, hits: Sequence[Hit], spec: GenerationSpec, **rest: Any) -> Assessment:
+        key = question, tuple(hit.chunk_id for hit in hits), tuple(rest.get("without", ()))
+        if key not in known:
+            known[key] = whole(question, hits, spec, **rest)
+        return known[key]
+
+    with patch.object(service.answerer._assessor, "assess", assess):
+        yield
 
 
 def _plain(service: Service, questions: Sequence[EvaluationQuestion]) -> dict[str, EvaluationRow]:
@@ -123,6 +146,15 @@ def _replays(
                 yield row.answer_id, (
                     replays.from_candidates(row), replays.from_generation(row), replays.quotes_stand(row),
                 )  # fmt: skip
+
+
+def _harmed(sound: Observed, now: Observed) -> bool:
+    """Whether a success of the sound system is less likely now, with either generator."""
+    return any(_success(now, temperature) < _success(sound, temperature) for temperature in (0.0, TEMPERATURE))
+
+
+def _success(one: Observed, temperature: float) -> float:
+    return level([expected(one, "task_success", temperature, ERRORS)])
 
 
 def _choices(service: Service, one: Observed) -> Iterator[tuple[EvaluationRow, Answerer]]:

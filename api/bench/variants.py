@@ -41,9 +41,8 @@ _SYSTEM: Mapping[str, Any] = {
     "generator": "reader",
     "reranker_model": "embedded",
     "rerank_candidates": 10,
-    "result_cache_hits": 0,
 }
-"""The embedded reader and reranker; ten passages are read instead of twenty, and no ranking is remembered."""
+"""The embedded reader and reranker; ten passages are read instead of twenty."""
 
 SOUND, ANOTHER_START = "baseline", "another start"
 _SETTLED_POLL_S = 0.5

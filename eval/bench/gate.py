@@ -81,7 +81,7 @@ class PlayedReplays:
     def _replays(self, row: EvaluationRow) -> tuple[bool | None, bool | None, bool | None]:
         if row.question_id not in self._chosen:
             return True, True, True
-        return self._system.replays.get(row.answer_id or "", (None, None, None))
+        return self._system.replays.get(row.answer_id or "", (True, True, True))  # only what was harmed was replayed
 
 
 class Bench:
