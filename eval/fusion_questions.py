@@ -8,9 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from eval.calibration import POOL
 from eval.fusion_fit import DEPTH, JudgedQuestion, fit_fusion, mean_reciprocal_rank
-from eval.question_sets import EvaluationQuestion
+from eval.question_sets import CALIBRATION_POOL, EvaluationQuestion
 from ingest.errors import InvalidInput
 from retrieve.candidates import Candidates
 from retrieve.fusion import embedder_fits
@@ -56,12 +55,14 @@ def fit_collection(
     `table` holds what serves now. Raises `InvalidInput` (`nothing_to_fit`) below `QUESTIONS_MIN`.
     """
     usable = [
-        one for one in questions if _gold(one) and one.pool != POOL and embedder_fits(one.question, languages=languages)
+        one
+        for one in questions
+        if _gold(one) and one.pool != CALIBRATION_POOL and embedder_fits(one.question, languages=languages)
     ]
     if len(usable) < QUESTIONS_MIN:
         raise InvalidInput(
             f"{len(usable)} questions can be fitted on; at least {QUESTIONS_MIN} with gold documents, in a script that"
-            f" {embedder} reads and not of pool {POOL}, are needed",
+            f" {embedder} reads and not of pool {CALIBRATION_POOL}, are needed",
             code="nothing_to_fit",
         )
     judged = [_judged(one, search) for one in usable]
