@@ -103,6 +103,7 @@ class DiagnosisResponse(BaseModel):
     shares: dict[str, float]
     looked_at: int
     items: dict[str, str]
+    noise: list[str] = Field([], description="Items that were lost, and came back when they were asked ten times more.")
 
 
 class SlowDriftResponse(BaseModel):

@@ -17,8 +17,9 @@ from sqlalchemy import select
 from eval.baselines import Baseline, Baselines
 from eval.certificate_check import CertificateCheck, check_certificate
 from eval.evaluations import Evaluation, Evaluations
-from eval.gate import Diagnosis, GateResult, diagnose, differences, judge
+from eval.gate import RERUNS, Diagnosis, GateResult, diagnose, differences, flagged, judge
 from eval.gate.comparability import scoring_fingerprint
+from eval.gate.metrics import ItemKey
 from eval.gate.nights import SlowDrift
 from eval.judging import SecondOpinions
 from eval.nights import drift_since_baseline
@@ -120,7 +121,7 @@ class Run:
         outcome = self._judge(None)
         if outcome.wants_confirmation:
             self._ask_all(range(repeats, 2 * repeats), "confirming")
-            outcome = self._judge(self._rows(confirmation=True))
+            outcome = self._judge(self._rows(1))
         return self._conclude(outcome)
 
     def _begin(self) -> None:
@@ -136,11 +137,13 @@ class Run:
             self._parts.evaluations.begin(self._evaluation, environment=self._environment(), stale=sorted(self._stale))
         self._evaluation = self._parts.evaluations.get(self._evaluation.evaluation_id)
 
-    def _ask_all(self, replicates: range, stage: str) -> None:
-        """Ask what has no row yet."""
+    def _ask_all(self, replicates: range, stage: str, only: Sequence[ItemKey] | None = None) -> None:
+        """Ask what has no row yet; of some items only, where they are named."""
         self._context.report_stage(stage)
         done = {row.key for row in self._parts.evaluations.iterate_rows(self._evaluation)}
         planned = planned_asks(self._questions, replicates, without=self._stale)
+        if only is not None:
+            planned = [ask for ask in planned if (ask.question.id, ask.phrasing) in only]
         total = len(planned) + sum(key[2] < replicates.start for key in done)
         asyncio.run(self._ask([ask for ask in planned if ask.key not in done], total))
 
@@ -170,17 +173,14 @@ class Run:
             on_row=keep,
         )
 
-    def _rows(self, *, confirmation: bool) -> list[EvaluationRow]:
-        """The rows of the run proper, or those of its confirmation."""
+    def _rows(self, part: int) -> list[EvaluationRow]:
+        """The rows of the run proper (0), those of its confirmation (1), or those of the items asked once more (2)."""
         first = self._evaluation.repeats
-        return [
-            row
-            for row in self._parts.evaluations.iterate_rows(self._evaluation)
-            if (row.replicate >= first) is confirmation
-        ]
+        rows = self._parts.evaluations.iterate_rows(self._evaluation)
+        return [row for row in rows if min(row.replicate // first, 2) == part]
 
     def _judge(self, confirmation: Sequence[EvaluationRow] | None) -> GateResult:
-        tonight = self._rows(confirmation=False)
+        tonight = self._rows(0)
         unfit = self._unfit(tonight)
         if unfit is not None:
             return unfit
@@ -188,7 +188,7 @@ class Run:
         return judge(self._baseline_rows, tonight, confirmation, must_pass=must_pass, settings=self._parts.settings)
 
     def _conclude(self, outcome: GateResult) -> Evaluation:
-        tonight = self._rows(confirmation=False)
+        tonight = self._rows(0)
         drift = self._slow_drift(tonight)
         if drift is not None and drift.alarm and outcome.verdict == "pass":
             reason = f"task_success has been drifting down since the baseline (e = {drift.stakes[-1]:.0f})"
@@ -255,10 +255,13 @@ class Run:
         return check_certificate(certificates, parts.evaluations, self._evaluation, self._questions.questions)
 
     def _diagnose(self, tonight: Sequence[EvaluationRow]) -> Diagnosis:
+        """Ask what lost most once more, and trace what is lost still."""
+        first = 2 * self._evaluation.repeats
+        self._ask_all(range(first, first + RERUNS), "locating", flagged(self._baseline_rows, tonight))
         access = Access.everything() if self._evaluation.access is None else Access(frozenset(self._evaluation.access))
         parts = self._parts
         replays = StoredReplays(parts.catalogue, self._collection.pk, parts.answers, parts.replayer, access)
-        return diagnose(self._baseline_rows, tonight, replays)
+        return diagnose(self._baseline_rows, tonight, replays, self._rows(2))
 
     def _threshold(self) -> float:
         decision = self._parts.policy.decide(

@@ -26,7 +26,7 @@ from eval.bench.gate_doses import MAGNITUDES, dosed, harm
 from eval.bench.gate_plants import Plant, planted, plants
 from eval.bench.gate_play import ERRORS, LIVE_NIGHT, TEMPERATURE, baseline_rows, expected, night_rows, played
 from eval.bench.observed import Observed, System
-from eval.gate import GateResult, diagnose, judge
+from eval.gate import RERUNS, GateResult, diagnose, flagged, judge
 from eval.rows import EvaluationRow
 from eval.settings import EvalSettings
 
@@ -114,7 +114,10 @@ class Bench:
             result, first, before = self._judged(plant, system, chosen, temperature, seed)
             if result.verdict == "fail":
                 blamed[str(result.blamed)] += 1
-                stages[str(diagnose(before, first, PlayedReplays(system, chosen)).stage)] += 1
+                wanted = flagged(before, first)
+                night = planted(plant, system, chosen)
+                again = night_rows(self._tonight, night, temperature, f"{plant.name} once more {seed}", RERUNS, wanted)
+                stages[str(diagnose(before, first, PlayedReplays(system, chosen), again).stage)] += 1
         caught = sum(blamed.values())
         worst = max(greatest, key=lambda name: greatest[name])
         return Score(

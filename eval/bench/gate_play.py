@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from eval.bench.observed import Observed, System
 from eval.bench.sampling import seeded_pick
+from eval.gate.metrics import ItemKey
 from eval.rows import EvaluationRow
 from eval.summary import RATES, Ratio
 
@@ -42,14 +43,24 @@ def baseline_rows(starts: Sequence[System], count: int, temperature: float, seed
     ]
 
 
-def night_rows(start: System, night: Night | None, temperature: float, seed: str) -> list[EvaluationRow]:
-    """Three replicates of every question in one start; on a `night`, its system answers the chosen questions."""
+def night_rows(
+    start: System,
+    night: Night | None,
+    temperature: float,
+    seed: str,
+    replicates: int = REPLICATES,
+    only: Sequence[ItemKey] | None = None,
+) -> list[EvaluationRow]:
+    """Replicates of every question (of some only, where they are named) in one start; on a `night`, its system answers
+    the chosen questions.
+    """
     rows = []
-    for question_id, sound in start.observed.items():
+    asked = start.observed if only is None else [question_id for question_id, _ in only]
+    for question_id in asked:
         hit = night is not None and question_id in night.chosen
-        observed = night.observed[question_id] if hit and night is not None else sound
+        observed = night.observed[question_id] if hit and night is not None else start.observed[question_id]
         errors = night.errors if hit and night is not None else 0.0
-        rows += [played(observed, temperature, errors, seed, replicate) for replicate in range(REPLICATES)]
+        rows += [played(observed, temperature, errors, seed, replicate) for replicate in range(replicates)]
     return rows
 
 

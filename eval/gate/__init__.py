@@ -2,6 +2,6 @@
 
 from eval.gate.comparability import differences
 from eval.gate.judgement import GateLine, GateResult, judge
-from eval.gate.ladder import Diagnosis, Replays, diagnose
+from eval.gate.ladder import RERUNS, Diagnosis, Replays, diagnose, flagged
 
-__all__ = ["Diagnosis", "GateLine", "GateResult", "Replays", "diagnose", "differences", "judge"]
+__all__ = ["RERUNS", "Diagnosis", "GateLine", "GateResult", "Replays", "diagnose", "differences", "flagged", "judge"]

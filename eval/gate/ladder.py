@@ -1,6 +1,7 @@
 """Where a regression comes from: the asks that were lost are traced to the stage at which they part from the baseline.
 
-Rung by rung, from what the rows themselves show to what only a replay shows:
+First, are they lost? Those that lost most are asked again, ten times each: what fails no more often than the baseline
+did is noise, and is left out. Then rung by rung, from what the rows themselves show to what only a replay shows:
 
 1. the ask failed: `environment`;
 2. a passage at the same place has other words than in the baseline, or what the baseline quoted is no longer in the
@@ -19,12 +20,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from scipy.stats import binom
+
 from eval.gate.metrics import ItemKey
 from eval.rows import EvaluationRow
 from eval.summary import Item, items_of
 
 Stage = Literal["environment", "corpus", "retrieval", "policy", "generation", "checks"]
+RERUNS = 10
+"""Fresh asks of each flagged item."""
+
+_FLAGGED_MAX = 20
 _REPLAYS_MAX = 20
+_NOISE_LEVEL = 0.05
 _CONFIDENCE_TOLERANCE = 1e-3
 
 
@@ -46,24 +54,58 @@ class Replays(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """The stage most lost items part at, the share of each stage among them, and how many were looked at."""
+    """The stage most lost items part at, the share of each stage among them, and how many were looked at; `noise` are
+    items that fresh asks cleared.
+    """
 
     stage: Stage | None
     shares: Mapping[Stage, float]
     looked_at: int
     items: Mapping[str, Stage]
+    noise: tuple[str, ...] = ()
 
 
-def diagnose(baseline: Sequence[EvaluationRow], tonight: Sequence[EvaluationRow], replays: Replays | None) -> Diagnosis:
-    """Look at the items that lost most; without `replays` the last rung is left out, and its items are unlocated."""
-    old = {(item.question_id, item.phrasing): item for item in items_of(baseline)}
-    lost = _lost(old, {(item.question_id, item.phrasing): item for item in items_of(tonight)})
+def flagged(baseline: Sequence[EvaluationRow], tonight: Sequence[EvaluationRow]) -> list[ItemKey]:
+    """The items that lost most of their success, at most twenty: those to be asked again."""
+    return list(_lost(_by_key(baseline), _by_key(tonight)))[:_FLAGGED_MAX]
+
+
+def diagnose(
+    baseline: Sequence[EvaluationRow],
+    tonight: Sequence[EvaluationRow],
+    replays: Replays | None,
+    reruns: Sequence[EvaluationRow] = (),
+) -> Diagnosis:
+    """Look at the items that lost most; without `replays` the last rung is left out, and its items are unlocated.
+
+    `reruns` are fresh asks of flagged items.
+    """
+    old, again = _by_key(baseline), _by_key(reruns)
+    lost = _lost(old, _by_key(tonight))
+    noise = [key for key in lost if key in again and _is_noise(old[key], again[key])]
     budget = _Budget(replays)
-    stages = {f"{key[0]}#{key[1]}": stage for key, (was, now) in lost.items() if (stage := _stage(was, now, budget))}
+    stages = {
+        f"{key[0]}#{key[1]}": stage
+        for key, (was, now) in lost.items()
+        if key not in noise and (stage := _stage(was, now, budget))
+    }
     counts = Counter(stages.values())
     total = sum(counts.values())
     shares = {stage: round(count / total, 4) for stage, count in counts.most_common()}
-    return Diagnosis(counts.most_common(1)[0][0] if counts else None, shares, total, stages)
+    named = tuple(f"{question_id}#{phrasing}" for question_id, phrasing in noise)
+    return Diagnosis(counts.most_common(1)[0][0] if counts else None, shares, total, stages, named)
+
+
+def _by_key(rows: Sequence[EvaluationRow]) -> dict[ItemKey, Item]:
+    return {(item.question_id, item.phrasing): item for item in items_of(rows)}
+
+
+def _is_noise(old: Item, again: Item) -> bool:
+    """The fresh asks fail no more often than the baseline's rate (Jeffreys' estimate) explains: P >= 5 %."""
+    before = sum(row.success is False for row in old.rows)
+    failures = sum(row.success is False for row in again.rows)
+    rate = (before + 0.5) / (len(old.rows) + 1)
+    return float(binom.sf(failures - 1, len(again.rows), rate)) > _NOISE_LEVEL
 
 
 class _Budget:

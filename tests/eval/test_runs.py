@@ -114,7 +114,11 @@ def test_a_lost_document_fails_the_gate_with_its_stage(filled: Service, other_ye
     assert failed.verdict == "fail"
     assert failed.gate["blamed"] in ("task_success", "retrieval_coverage")
     assert failed.gate["diagnosis"]["stage"] == "corpus"
-    assert {row.replicate for row in rows_of(filled, failed)} == set(range(6))
+    replicates = {question: set[int]() for question in ("q1", "q2")}
+    for row in rows_of(filled, failed):
+        replicates[row.question_id].add(row.replicate)
+    assert replicates == {"q1": set(range(16)), "q2": set(range(6))}  # what was lost was asked ten times more
+    assert failed.gate["diagnosis"]["noise"] == []
 
 
 def test_a_run_goes_on_where_it_was_killed(settings: Settings) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from eval.gate import diagnose
+from eval.gate import diagnose, flagged
 from eval.rows import EvaluationRow
 from tests.eval.made_rows import FAILED, REFUSED, WRONG, run
 
@@ -65,3 +65,21 @@ def test_nothing_lost_is_nothing_to_locate() -> None:
     replays = Replays(True)
     diagnose(run(50, 2), run(50, 2, lambda q, r: WRONG), replays)
     assert replays.asked == 20
+
+
+def test_what_comes_back_when_asked_again_is_noise() -> None:
+    """Of two that fell tonight one fails all ten fresh asks; the other fails one of ten, as it always did."""
+    flaky = run(2, 20, lambda q, r: WRONG if (q, r % 10) == (1, 0) else {})
+    tonight = run(2, 3, lambda q, r: {**WRONG, "evidence_found": False})
+    again = run(2, 10, lambda q, r: WRONG if q == 0 or r == 0 else {})
+    assert set(flagged(flaky, tonight)) == {("q0", 0), ("q1", 0)}
+    found = diagnose(flaky, tonight, None, again)
+    assert (found.items, found.noise) == ({"q0#0": "retrieval"}, ("q1#0",))
+
+
+def test_at_most_twenty_items_are_asked_again() -> None:
+    """Those that lost most come first."""
+    tonight = run(50, 3, lambda q, r: WRONG if q < 30 or r == 0 else {})
+    keys = flagged(run(50, 2), tonight)
+    assert len(keys) == 20
+    assert {key[0] for key in keys} <= {f"q{n}" for n in range(30)}
