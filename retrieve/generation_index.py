@@ -28,6 +28,7 @@ from retrieve.lexical.registry import Saved, open_lexical_index
 from retrieve.live_chunks import chunks_of, count_live_chunks, live_chunks
 from retrieve.storage import DamagedIndex, IndexFolder, Manifest
 from retrieve.vector.base import VectorIndex, VectorSnapshot
+from retrieve.vector.gpu import Gpu
 from retrieve.vector.registry import open_vector_index
 
 _LOG = logging.getLogger(__name__)
@@ -51,7 +52,13 @@ class GenerationIndex:
     """
 
     def __init__(
-        self, catalogue: Catalogue, collection_pk: int, generation: Generation, *, folder: IndexFolder | None = None
+        self,
+        catalogue: Catalogue,
+        collection_pk: int,
+        generation: Generation,
+        *,
+        folder: IndexFolder | None = None,
+        gpu: Gpu | None = None,
     ) -> None:
         self.collection_pk = collection_pk
         self.generation = generation
@@ -59,6 +66,7 @@ class GenerationIndex:
         """Why what was stored could not be used; None where it could, or nothing was."""
         self._catalogue = catalogue
         self._folder = folder
+        self._gpu = gpu
         self._engines = index_engines(generation.spec.index_kind)
         self._advancing = threading.Lock()
         self._storing = threading.Lock()
@@ -184,7 +192,7 @@ class GenerationIndex:
     def _open(self, saved: Saved | None = None) -> None:
         vector, lexical = self._engines
         working = None if self._folder is None else self._folder.fresh_working_folder()
-        self._vector = open_vector_index(vector, dim=self.generation.spec.dimensions)
+        self._vector = open_vector_index(vector, dim=self.generation.spec.dimensions, gpu=self._gpu)
         self._lexical = open_lexical_index(lexical, directory=working, saved=saved)
 
     def _close_engines(self) -> None:

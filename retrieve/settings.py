@@ -22,6 +22,13 @@ class RetrieveSettings(BaseModel):
         "faiss",
         description="Vector index of new generations: exact, and approximate from 50,000 chunks; `faiss_flat`: exact.",
     )
+    vector_gpu_mib: int = Field(
+        2_048,
+        ge=0,
+        description="GPU memory that vectors of large indexes may take, where `faiss-gpu` is installed (732 MiB a"
+        " million vectors of 384 dimensions); 0: no GPU.",
+        json_schema_extra={"unit": "MiB"},
+    )
     index_checkpoint_s: float = Field(
         30.0,
         gt=0,

@@ -19,6 +19,7 @@ from retrieve.audit import IndexAudit
 from retrieve.generation_index import GenerationIndex, Snapshot
 from retrieve.settings import RetrieveSettings
 from retrieve.storage import IndexFolder
+from retrieve.vector import Gpu
 
 _LOG = logging.getLogger(__name__)
 _RETRY_S = 1.0
@@ -35,6 +36,7 @@ class Indexes:
         self._catalogue = catalogue
         self._settings = settings
         self._folder = folder
+        self._gpu = Gpu.detect(settings.vector_gpu_mib)
         self._indexes: dict[int, GenerationIndex] = {}
         self._live: dict[int, int] = {}
         self._stale: set[int] = set()
@@ -147,7 +149,7 @@ class Indexes:
             if generation.pk not in self._indexes:
                 folder = None if self._folder is None else IndexFolder(self._folder / str(generation.pk))
                 self._indexes[generation.pk] = GenerationIndex(
-                    self._catalogue, collection_pk, generation, folder=folder
+                    self._catalogue, collection_pk, generation, folder=folder, gpu=self._gpu
                 )
             return self._indexes[generation.pk]
 

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import httpx
@@ -27,6 +28,7 @@ _LANGUAGES = {"eng": "tesseract-ocr-eng", "chi_sim": "tesseract-ocr-chi-sim", "o
 _DISK_LOW_BYTES = 2 << 30
 _DISK_FULL_BYTES = 200 << 20
 _PING_S = 5.0
+_ONE_FAISS = "pip uninstall faiss-cpu faiss-gpu, then install citewell[cpu] or citewell[gpu]"
 
 
 def check_environment(settings: Settings, load: LoadEncoder) -> list[Check]:
@@ -49,9 +51,20 @@ def check_devices() -> Check:
     import faiss
     import torch
 
+    builds = [name for name in ("faiss-cpu", "faiss-gpu") if _is_installed(name)]
+    if len(builds) > 1:
+        return failed("devices", "faiss-cpu and faiss-gpu are both installed, under one import name", _ONE_FAISS)
     cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else "no CUDA device"
     gpus = faiss.get_num_gpus() if hasattr(faiss, "get_num_gpus") else 0
     return ok("devices", f"torch {torch.__version__}: {cuda}; faiss {faiss.__version__}: {gpus} GPUs")
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        metadata.distribution(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def check_tesseract() -> Check:

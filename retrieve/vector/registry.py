@@ -7,25 +7,26 @@ from collections.abc import Callable, Mapping
 from ingest.errors import InvalidInput
 from retrieve.vector.base import VectorIndex
 from retrieve.vector.faiss_index import FaissIndex
+from retrieve.vector.gpu import Gpu
 from retrieve.vector.tiers import EXACT, Tiers
 
 DEFAULT_ENGINE = "faiss"
 APPROXIMATE_FROM = 50_000
 """Rows from which a segment of the engine `faiss` is approximate; see docs/decisions/0009-vector-tiers.md."""
 
-_ENGINES: Mapping[str, Callable[[int], VectorIndex]] = {
-    "faiss": lambda dim: FaissIndex(dim, tiers=Tiers(APPROXIMATE_FROM)),
-    "faiss_flat": lambda dim: FaissIndex(dim, tiers=EXACT),
+_ENGINES: Mapping[str, Callable[[int, Gpu | None], VectorIndex]] = {
+    "faiss": lambda dim, gpu: FaissIndex(dim, tiers=Tiers(APPROXIMATE_FROM, gpu)),
+    "faiss_flat": lambda dim, _gpu: FaissIndex(dim, tiers=EXACT),
 }
 
 ENGINES: tuple[str, ...] = tuple(sorted(_ENGINES))
 
 
-def open_vector_index(engine: str = DEFAULT_ENGINE, *, dim: int) -> VectorIndex:
-    """The engine of that name, empty, for vectors of `dim` dimensions.
+def open_vector_index(engine: str = DEFAULT_ENGINE, *, dim: int, gpu: Gpu | None = None) -> VectorIndex:
+    """The engine of that name, empty, for vectors of `dim` dimensions; `gpu` speeds up what is large, if it can.
 
     Raises `InvalidInput` for a name not in `ENGINES`.
     """
     if engine not in _ENGINES:
         raise InvalidInput(f"unknown vector engine {engine!r}; choose one of {', '.join(ENGINES)}")
-    return _ENGINES[engine](dim)
+    return _ENGINES[engine](dim, gpu)

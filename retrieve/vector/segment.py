@@ -1,4 +1,4 @@
-"""One immutable piece of a vector index, and what a tier of index (flat, later HNSW, IVF or GPU) must offer
+"""One immutable piece of a vector index, and what a tier of index (flat, inverted lists, a copy on a GPU) must offer
 inside it.
 """
 
@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Protocol
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
@@ -24,7 +24,10 @@ _ROWS_AT_ONCE = 4_000
 class SegmentIndex(Protocol):
     """Searches the vectors of one segment, addressed by row number from 0. Never changes once built."""
 
-    kind: ClassVar[str]
+    @property
+    def kind(self) -> str:
+        """Names how it is stored, and the loader that reads it."""
+        ...
 
     def __len__(self) -> int:
         """Vectors in the index."""

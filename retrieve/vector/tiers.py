@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retrieve.vector.flat import FlatSegmentIndex
+from retrieve.vector.gpu import Gpu
 from retrieve.vector.ivf import IvfSegmentIndex, VectorSource
 from retrieve.vector.segment import SegmentIndex
 
@@ -18,9 +19,10 @@ _LOADERS: Mapping[str, Callable[[Path], SegmentIndex]] = {
 
 @dataclass(frozen=True, slots=True)
 class Tiers:
-    """Segments of `approximate_from` rows and more are approximate; None: all are exact."""
+    """Segments of `approximate_from` rows and more are approximate (None: all are exact), with a copy on `gpu`."""
 
     approximate_from: int | None
+    gpu: Gpu | None = None
 
     def is_large(self, rows: int) -> bool:
         """A segment of so many rows takes long to build."""
@@ -32,11 +34,15 @@ class Tiers:
 
     def build(self, source: VectorSource) -> SegmentIndex:
         """The index of a large segment."""
-        return IvfSegmentIndex.build(source)
+        return self._served(IvfSegmentIndex.build(source))
 
     def load(self, kind: str, path: Path) -> SegmentIndex:
         """The index of a stored segment, whatever its size."""
-        return _LOADERS[kind](path)
+        index = _LOADERS[kind](path)
+        return self._served(index) if self.is_large(len(index)) else index
+
+    def _served(self, index: SegmentIndex) -> SegmentIndex:
+        return index if self.gpu is None else self.gpu.holding(index)
 
 
 EXACT = Tiers(None)

@@ -346,3 +346,12 @@ def test_tesseract_is_wished_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         path = str(tmp_path)
     monkeypatch.setenv("PATH", path)
     assert environment.check_tesseract().state == state
+
+
+def test_two_builds_of_faiss_in_one_environment_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pip lets one overwrite files of the other; with either of them alone the devices are named."""
+    assert environment.check_devices().state == "ok"
+    monkeypatch.setattr(environment.metadata, "distribution", lambda _name: object())
+    check = environment.check_devices()
+    assert check.state == "failed"
+    assert "both installed" in check.detail
