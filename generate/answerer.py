@@ -28,7 +28,7 @@ from generate.answer import (
 )
 from generate.answer_cache import AnswerCache
 from generate.answers import Answers
-from generate.assessment import Assessment, Assessor
+from generate.assessment import Assessor
 from generate.citations import CheckedSentence, CitationChecker
 from generate.composition import Outcome, compose, trace_of
 from generate.conflicts import ConflictFinder, Findings
@@ -44,6 +44,8 @@ from retrieve import Access, Query, QueryRewriter, Ranking, RetrieveSettings, Se
 Event = RetrievalEvent | DraftEvent | SentenceEvent | DroppedEvent
 ComputationEvent = Event | Outcome
 """What a computation yields: events on the way, then exactly one `Outcome`."""
+
+_OPEN_CONFLICT_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,9 +322,7 @@ class Answerer:
     ) -> AsyncGenerator[ComputationEvent, None]:
         findings = await asyncio.to_thread(self._judged, task, ranking, progress)
         assessment = findings.assessment
-        reason = _refusal_before(ranking, assessment, decision)
-        if reason is None and not findings.settled:
-            reason = "conflicting_evidence"
+        reason = _refusal_before(ranking, findings, decision)
         if reason is None:
             begun = time.perf_counter()
             hits = [hit for hit in ranking.hits if hit.chunk_id not in findings.outranked]
@@ -393,11 +393,18 @@ class Answerer:
         return {**retrieve, **generate}
 
 
-def _refusal_before(ranking: Ranking, assessment: Assessment, decision: Decision) -> RefusalReason | None:
-    """The policy's first decision: is this turn's evidence good enough to answer from?"""
-    if not ranking.hits or not assessment.sentences:
+def _refusal_before(ranking: Ranking, findings: Findings, decision: Decision) -> RefusalReason | None:
+    """The policy's first decision: is this turn's evidence good enough to answer from?
+
+    Two documents that contradict each other on what is asked are worth showing where one alone would not have been
+    believed: for them half of the threshold is enough.
+    """
+    confidence = findings.assessment.confidence
+    if not ranking.hits or not findings.assessment.sentences:
         return "no_evidence"
-    return "low_confidence" if assessment.confidence < decision.threshold else None
+    if not findings.settled and confidence >= _OPEN_CONFLICT_SHARE * decision.threshold:
+        return "conflicting_evidence"
+    return "low_confidence" if confidence < decision.threshold else None
 
 
 def _refusal_after(progress: Progress) -> RefusalReason | None:

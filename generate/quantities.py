@@ -5,7 +5,7 @@ English and Chinese.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from retrieve.analysis import analyse_document
@@ -37,14 +37,18 @@ _DATE = re.compile(
     re.IGNORECASE,
 )
 _YEAR = re.compile(r"(?<![\d.,£$€¥])(?:1[0-9]|20)\d\d(?![\d.,]*\d)(?=年|\b)")
-_CLOCK = re.compile(r"\b\d{1,2}:\d\d\b")
+_CLOCK = re.compile(
+    r"\b(?P<h>\d{1,2})(?:[:.](?P<min>\d\d))?\s?(?P<half>[ap])\.?m\b\.?|\b(?P<h2>\d{1,2}):(?P<min2>\d\d)\b"
+    r"|(?P<zh>上午|下午|晚上|早上)?(?P<h3>\d{1,2})[点时](?!间|候|长)(?:(?P<min3>\d{1,2})分|(?P<mid>半))?",
+    re.IGNORECASE,
+)
 _AMOUNT = re.compile(
     r"(?P<currency>[£$€¥])?\s?(?<![A-Za-z0-9_.])(?P<number>\d[\d,]*(?:\.\d+)?)(?:\s?(?P<scale>million|billion|thousand|万|亿))?"
     r"|\b(?P<word>" + "|".join(_WORDS) + r")\b",
     re.IGNORECASE,
 )
 _SCALE = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "万": 1e4, "亿": 1e8}
-_UNIT = re.compile(r"\s?(?P<unit>[%％℃°]\w?|[\u4e00-\u9fff]{1,2}|[A-Za-zµ]+(?:[ -][a-zA-Z]+){0,2})")
+_UNIT = re.compile(r"\s?(?P<unit>[%％℃]|°[CF]?|[\u4e00-\u9fff]{1,2}|[A-Za-zµ]+(?:[ -][a-zA-Z]+){0,2})")
 _FUNCTION_WORDS = "and or to of in on at the a an by for from with per is are was were be as than that which"
 _NO_UNIT = frozenset(_FUNCTION_WORDS.split())
 
@@ -74,11 +78,19 @@ _DENIES = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Quantities:
-    """Dates as (year, month, day) with None where unsaid, years, and amounts by each of their unit's terms."""
+    """Dates as (year, month, day) with None where unsaid, years, times of the day in minutes, and amounts by each of
+    their unit's terms.
+    """
 
     dates: frozenset[tuple[int | None, int, int]]
     years: frozenset[int]
+    clocks: frozenset[int]
     amounts: Mapping[str, frozenset[float]]
+
+    @property
+    def tells_time(self) -> bool:
+        """Whether it names a day, a year or a time."""
+        return bool(self.dates or self.years or self.clocks)
 
     def dates_differ(self, other: Quantities) -> bool:
         """Both name days, or else years, and none in common."""
@@ -88,28 +100,55 @@ class Quantities:
             return False
         return len(self.years) == len(other.years) == 1 and self.years != other.years
 
-    def amounts_differ(self, other: Quantities) -> bool:
-        """Some unit has amounts in both and none in common; not so where they speak of different years or days."""
-        if self._elsewhen(other):
+    @property
+    def years_named(self) -> frozenset[int]:
+        """Years, alone and in dates."""
+        return self.years | {year for year, _, _ in self.dates if year}
+
+    def times_agree(self, other: Quantities) -> bool:
+        """Both name a day, or else a year, or a time that is the same."""
+        if self.dates and other.dates:
+            return any(_same_day(one, two) for one in self.dates for two in other.dates)
+        return bool(self.years & other.years or self.clocks & other.clocks)
+
+    def amounts_agree(self, other: Quantities) -> bool:
+        """Some unit has an amount that is in both."""
+        return any(self.amounts[unit] & other.amounts[unit] for unit in self.amounts.keys() & other.amounts.keys())
+
+    def clocks_differ(self, other: Quantities) -> bool:
+        """Both name one time of the day, and no days that may explain it."""
+        dated = self.dates or other.dates or self.years or other.years
+        return not dated and len(self.clocks) == len(other.clocks) == 1 and self.clocks != other.clocks
+
+    def amounts_differ(self, other: Quantities, counted: Collection[str] = ()) -> bool:
+        """Some unit has amounts in both and none in common; where things are counted, both must count the same ones.
+        Not so where they speak of different years or days.
+        """
+        mine, theirs = self.amounts.keys(), other.amounts.keys()
+        shared = mine & theirs & set(counted) or mine & theirs
+        if self._elsewhen(other) or (mine & set(counted)) != (theirs & set(counted)):
             return False
-        shared = self.amounts.keys() & other.amounts.keys()
-        different = [unit for unit in shared if not self.amounts[unit] & other.amounts[unit]]
+        different = [
+            unit
+            for unit in shared
+            if not self.amounts[unit] & other.amounts[unit] and _alike(self.amounts[unit], other.amounts[unit])
+        ]
         return bool(different) and not any(
             len(self.amounts[unit]) > 1 and len(other.amounts[unit]) > 1 for unit in different
         )
 
     def _elsewhen(self, other: Quantities) -> bool:
-        mine = self.years | {year for year, _, _ in self.dates if year}
-        theirs = other.years | {year for year, _, _ in other.dates if year}
+        mine, theirs = self.years_named, other.years_named
         return bool(mine and theirs and not mine & theirs)
 
 
 def quantities_of(text: str) -> Quantities:
-    """The figures of a sentence; clock times and figures without a unit count for nothing."""
+    """The figures of a sentence; those without a unit count for nothing."""
     dates, rest = set(), text
     for match in _DATE.finditer(text):
         dates.add(_date(match))
         rest = rest[: match.start()] + " " * len(match.group()) + rest[match.end() :]
+    clocks = {_clock(match) for match in _CLOCK.finditer(rest)}
     rest = _CLOCK.sub(lambda match: " " * len(match.group()), rest)
     years = {int(match.group()) for match in _YEAR.finditer(rest)}
     rest = _YEAR.sub(lambda match: " " * len(match.group()), rest)
@@ -117,7 +156,8 @@ def quantities_of(text: str) -> Quantities:
     for match in _AMOUNT.finditer(rest):
         for unit in _units(match, rest):
             amounts.setdefault(unit, set()).add(_value(match))
-    return Quantities(frozenset(dates), frozenset(years), {unit: frozenset(v) for unit, v in amounts.items()})
+    known = {unit: frozenset(values) for unit, values in amounts.items()}
+    return Quantities(frozenset(dates), frozenset(years), frozenset(clocks), known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +206,19 @@ def _date(match: re.Match[str]) -> tuple[int | None, int, int]:
         int(month) if month.isdigit() else _MONTHS.index(month) + 1,
         int(found["d"]),
     )
+
+
+def _alike(some: Collection[float], others: Collection[float]) -> bool:
+    """Whether some are within an order of magnitude: further apart, they measure other things."""
+    return any(min(one, two) * 10 >= max(one, two) for one in some for two in others)
+
+
+def _clock(match: re.Match[str]) -> int:
+    """Minutes since midnight."""
+    found = {name.rstrip("23"): value for name, value in match.groupdict().items() if value is not None}
+    later = found.get("half", "a").lower() == "p" or found.get("zh") in ("下午", "晚上")
+    hour = int(found["h"]) % 12 + 12 * later if "half" in found or "zh" in found else int(found["h"])
+    return 60 * hour + int(found.get("min", 30 if "mid" in found else 0))
 
 
 def _same_day(one: tuple[int | None, int, int], two: tuple[int | None, int, int]) -> bool:

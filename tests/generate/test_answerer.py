@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from copy import copy
 from dataclasses import replace
 
 import pytest
@@ -215,3 +216,22 @@ def test_the_fingerprint_names_everything_that_decides(filled: Service) -> None:
     assert own != lenient(filled, ScriptedGenerator()).fingerprint(generation)
     smaller = replace(generation, spec=replace(generation.spec, chunk_tokens=generation.spec.chunk_tokens - 1))
     assert own != filled.answerer.fingerprint(smaller)
+
+
+def test_an_open_contradiction_is_shown_also_where_one_side_alone_would_not_be_believed(service: Service) -> None:
+    """From half of the threshold on, with both sides; an answer never comes of it."""
+    texts = {
+        "one.md": "# Pool\n\nThe deposit for a locker key is £20 in all halls.\n",
+        "two.md": "# Lockers\n\nThe deposit for a locker key is £35 in all halls.\n",
+    }
+    ingest_texts(service, texts)
+    question = Question("How much is the deposit for a locker key?", cache=False)
+    sure = final(events(service, question)).confidence
+    for threshold, reason in ((1.5 * sure, "conflicting_evidence"), (2.5 * sure, "low_confidence")):
+        own = copy(service.answerer)
+        own._policy = RefusalPolicy(service.catalogue, threshold)
+        answer = final(events(service, question, own))
+        assert answer.refusal is not None
+        assert answer.refusal.reason == reason
+        shown = {conflict.document_id for conflict in answer.conflicts}
+        assert shown == (set(texts) if reason == "conflicting_evidence" else set())
