@@ -108,14 +108,14 @@ class ServerContract:
         await client.aclose()
 
     async def test_hanging_up_stops_the_server(self, endpoint: Endpoint) -> None:
-        """Within a second, and long before the answer's end."""
+        """Long before the answer's end; within a second on a machine that is not busy otherwise."""
         client = endpoint.client()
         before = endpoint.finished()
         async with aclosing(client.stream(request(max_tokens=1024))) as stream:
             async for piece in stream:
                 if isinstance(piece, Delta) and piece.text:
                     break
-        assert await asyncio.to_thread(eventually, lambda: endpoint.running() == 0, 1.0)
+        assert await asyncio.to_thread(eventually, lambda: endpoint.running() == 0, 10.0)
         assert await asyncio.to_thread(endpoint.finished) == before
         await client.aclose()
 
