@@ -4,6 +4,10 @@ The risk among answered questions is not monotone in the threshold, so each thre
 itself, and the sequence stops at the first that cannot be shown to be good: the chance that any of them is bad stays
 below delta. Source: Angelopoulos, Bates, Candes, Jordan, Lei, "Learn then Test", 2021 (fixed sequence testing, binomial
 p-values); the start of the sequence is learnt on a part of its own. EVALUATION, section 4.
+
+Items of one cluster are not independent, so each cluster counts once at each threshold: by one of its answers at that
+threshold, drawn by a seed. The risk is therefore that of a random answer of a random cluster that has one; drawing the
+item before looking at the threshold would waste every cluster whose item happens to be refused.
 """
 
 from __future__ import annotations
@@ -34,8 +38,9 @@ class Labelled:
 @dataclass(frozen=True, slots=True)
 class Promise:
     """P(risk of the answers at `threshold` <= `risk`) >= 1 - delta over calibrations. `threshold` None: nothing can be
-    promised. `n` answers with `errors` wrong ones were kept on the part that tested; `bound` is their upper confidence
-    bound (Clopper-Pearson); `answer_rate` is the share kept; `needed` answers without error would do.
+    promised. Of `tested_on` clusters `n` had an answer, and `errors` of those were wrong; `bound` is their upper
+    confidence bound (Clopper-Pearson); `answer_rate` is the share of all items answered; `needed` answers without error
+    would do.
     """
 
     threshold: float | None
@@ -48,16 +53,17 @@ class Promise:
 
 
 def calibrate(items: Sequence[Labelled], *, risk: float, delta: float, seed: int) -> Promise:
-    """The most lenient threshold that the fixed sequence reaches; one item a cluster counts, drawn by the seed."""
-    chosen = _one_per_cluster(items, seed)
-    tune, test = chosen[: round(_TUNE_SHARE * len(chosen))], chosen[round(_TUNE_SHARE * len(chosen)) :]
+    """The most lenient threshold that the fixed sequence reaches; draws of clusters and items follow the seed."""
+    clusters = _clusters(items, seed)
+    cut = round(_TUNE_SHARE * len(clusters))
+    tune, test = clusters[:cut], clusters[cut:]
     best: Promise | None = None
     for threshold in _sequence(tune, len(test), risk):
-        kept = [item for item in test if item.confidence >= threshold]
-        errors = sum(item.wrong for item in kept)
-        if float(binom.cdf(errors, len(kept), risk)) > delta:
+        answers = _answers(test, threshold)
+        errors = sum(item.wrong for item in answers)
+        if float(binom.cdf(errors, len(answers), risk)) > delta:
             break
-        best = _promise(threshold, len(kept), errors, len(test), delta, risk)
+        best = _promise(threshold, test, len(answers), errors, delta, risk)
     return best or Promise(None, 0, 0, 1.0, 0.0, len(test), answers_needed(risk, delta))
 
 
@@ -66,36 +72,48 @@ def answers_needed(risk: float, delta: float) -> int:
     return int(np.ceil(np.log(delta) / np.log(1 - risk)))
 
 
-def _one_per_cluster(items: Sequence[Labelled], seed: int) -> list[Labelled]:
-    """An item of each cluster, clusters in random order: the binomial test needs independent items."""
-    clusters: dict[str, list[Labelled]] = defaultdict(list)
+def _clusters(items: Sequence[Labelled], seed: int) -> list[list[Labelled]]:
+    """The clusters in random order, and the items of each in random order."""
+    found: dict[str, list[Labelled]] = defaultdict(list)
     for item in items:
-        clusters[item.cluster].append(item)
+        found[item.cluster].append(item)
     generator = random.Random(seed)  # noqa: S311 - not a secret
-    chosen = [generator.choice(clusters[name]) for name in sorted(clusters)]
+    for name in sorted(found):
+        generator.shuffle(found[name])
+    chosen = [found[name] for name in sorted(found)]
     generator.shuffle(chosen)
     return chosen
 
 
-def _sequence(tune: Sequence[Labelled], tested_on: int, risk: float) -> list[float]:
+def _answers(clusters: Sequence[Sequence[Labelled]], threshold: float) -> list[Labelled]:
+    """The first item of each cluster that is answered at the threshold."""
+    firsts = (next((item for item in own if item.confidence >= threshold), None) for own in clusters)
+    return [item for item in firsts if item is not None]
+
+
+def _sequence(tune: Sequence[Sequence[Labelled]], tested_on: int, risk: float) -> list[float]:
     """Quantiles of the tuning part's confidences from strict to lenient, from where the test is expected to have its
     smallest p-value. Fixed before the testing part is looked at.
     """
     if not tune:
         return []
-    scores = np.array([item.confidence for item in tune])
-    wrong = np.array([item.wrong for item in tune])
+    scores = np.array([item.confidence for own in tune for item in own])
+    wrong = np.array([item.wrong for own in tune for item in own])
     grid = np.unique(np.quantile(scores, np.linspace(0, 1, _GRID)))[::-1]
     grid = grid[grid >= 0]
     expected = []
     for threshold in grid:
         kept = scores >= threshold
-        answers = round(tested_on * float(kept.mean()))
+        answers = round(tested_on * len(_answers(tune, float(threshold))) / len(tune))
         rate = (float(wrong[kept].sum()) + 0.5) / (float(kept.sum()) + 1)
         expected.append(float(binom.cdf(round(rate * answers), answers, risk)))
     return [float(threshold) for threshold in grid[int(np.argmin(expected)) :]] if expected else []
 
 
-def _promise(threshold: float, n: int, errors: int, tested_on: int, delta: float, risk: float) -> Promise:
+def _promise(
+    threshold: float, test: Sequence[Sequence[Labelled]], n: int, errors: int, delta: float, risk: float
+) -> Promise:
     bound = float(beta.ppf(1 - delta, errors + 1, n - errors)) if n > errors else 1.0
-    return Promise(threshold, n, errors, bound, n / tested_on, tested_on, answers_needed(risk, delta))
+    items = [item for own in test for item in own]
+    rate = sum(item.confidence >= threshold for item in items) / len(items)
+    return Promise(threshold, n, errors, bound, rate, len(test), answers_needed(risk, delta))

@@ -49,6 +49,30 @@ def test_a_cluster_counts_once() -> None:
     assert calibrate(items, risk=0.1, delta=0.1, seed=0).threshold is None
 
 
+def test_clusters_of_many_items_hold_their_promise() -> None:
+    """190 clusters of ten questions whose errors are half decided by the cluster: at most a tenth of 100 is violated,
+    and more is answered than with one question drawn of each cluster beforehand.
+    """
+    violations, rates, single = 0, [], []
+    for seed in range(100):
+        items = clustered_draw(seed)
+        promise = calibrate(items, risk=0.1, delta=0.1, seed=seed)
+        violations += promise.threshold is not None and true_risk(promise.threshold) > 0.1
+        rates.append(promise.answer_rate)
+        single.append(calibrate(items[::10], risk=0.1, delta=0.1, seed=seed).answer_rate)
+    assert violations <= 10
+    assert np.mean(rates) > 1.1 * np.mean(single)
+
+
+def clustered_draw(seed: int) -> list[Labelled]:
+    generator = np.random.default_rng(seed)
+    scores = generator.random((190, 10))
+    shared, own = np.repeat(generator.random((190, 1)), 10, axis=1), generator.random((190, 10))
+    luck = np.where(generator.random((190, 10)) < 0.5, shared, own)
+    rows = zip(scores.ravel(), (luck < (1 - scores) ** 2).ravel(), strict=True)
+    return [Labelled(float(s), bool(w), f"c{i // 10}") for i, (s, w) in enumerate(rows)]
+
+
 def test_all_right_answers_everything_all_wrong_nothing() -> None:
     """At the edges of the risk."""
     right = [Labelled(i / 100, False, f"c{i}") for i in range(100)]
