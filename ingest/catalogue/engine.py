@@ -37,6 +37,8 @@ from ingest.errors import Overloaded, StorageFull, Unavailable
 
 Result = TypeVar("Result")
 
+_CACHE_KIB = 4_096
+"""Of each connection, of which there may be 64; the kernel caches the file for all of them."""
 _ANY_TABLE = "*"
 """What a statement counts for whose table is not known."""
 
@@ -150,7 +152,7 @@ def _open(path: Path) -> Engine:
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _: Any) -> None:
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-16384"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"cache_size=-{_CACHE_KIB}"):
             connection.execute(f"PRAGMA {pragma}")
 
     return engine
