@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from eval.abilities import ability_metrics
 from eval.baselines import Baseline, Baselines
 from eval.certificate_check import CertificateCheck, check_certificate
 from eval.evaluations import Evaluation, Evaluations
@@ -205,7 +206,7 @@ class Run:
             self._evaluation,
             state="succeeded",
             verdict=outcome.verdict,
-            metrics=metrics_json(metrics_of(tonight) | opinions),
+            metrics=metrics_json(metrics_of(tonight) | ability_metrics(tonight) | opinions),
             gate=gate_json(outcome, diagnosis, drift, check, [run.evaluation_id for run in self._baseline_runs]),
         )
 

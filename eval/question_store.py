@@ -63,6 +63,11 @@ class QuestionSets:
             )
         return _stored(row)
 
+    def every(self) -> list[StoredQuestionSet]:
+        """All versions of all sets."""
+        with self._catalogue.read() as connection:
+            return [_stored(row) for row in connection.execute(select(question_sets).order_by(question_sets.c.pk))]
+
 
 def _put(
     connection: Connection, name: str, questions: QuestionSet, key_id: str | None

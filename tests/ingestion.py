@@ -45,12 +45,12 @@ def ingest_texts(service: Service, texts: Mapping[str, str], collection: str = "
     return job
 
 
-def wait_for_job(service: Service, job_id: str) -> Job:
-    """The job once it has ended; fails the test after a minute."""
-    deadline = time.monotonic() + _WAIT_S
+def wait_for_job(service: Service, job_id: str, *, wait_s: float = _WAIT_S) -> Job:
+    """The job once it has ended; fails the test after a minute, or `wait_s`."""
+    deadline = time.monotonic() + wait_s
     while time.monotonic() < deadline:
         job = service.jobs.get(job_id)
         if job.state in TERMINAL_STATES:
             return job
         time.sleep(0.02)
-    raise AssertionError(f"job {job_id} has not ended after {_WAIT_S:g} s: {service.jobs.get(job_id)}")
+    raise AssertionError(f"job {job_id} has not ended after {wait_s:g} s: {service.jobs.get(job_id)}")

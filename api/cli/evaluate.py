@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli import options
+from api.cli import drafts, options
 from api.cli.connection import connect
 from api.cli.following import follow_job
 from api.cli.fusion import fit_fusion
@@ -24,6 +24,9 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 app.command()(fit_fusion)
+
+app.command()(drafts.new)
+app.command()(drafts.review)
 
 EvaluationId = Annotated[str, typer.Argument(help="Its id, such as eval_9f….", show_default=False)]
 QuestionSetArgument = Annotated[
@@ -147,6 +150,9 @@ def calibrate(
     raise typer.Exit(0 if certificate["state"] == "valid" else exit_code(None))
 
 
+app.command()(drafts.export_failures)
+
+
 def _evaluated(
     client: Client, question_set: str, collection: str, repeats: int, baseline: str | None, nightly: bool
 ) -> Evaluation:
@@ -162,6 +168,7 @@ def _stored_set(client: Client, question_set: str) -> tuple[str, str]:
     """Name and version; a file is stored first, under its name."""
     path = Path(question_set)
     if path.is_file():
+        drafts.check_reviewed(path)
         name = path.name.removesuffix(".gz").removesuffix(".jsonl")
         return name, client.put_question_set(name, path.read_bytes())["version"]
     return question_set, client.question_set(question_set)["version"]

@@ -24,10 +24,14 @@ def train(
     start: Annotated[Path | None, typer.Option(help="Go on from this adapter.", exists=True, file_okay=False)] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 7,
     limit: Annotated[int, typer.Option(help="Examples of each source, for a trial; 0 takes all.", min=0)] = 0,
+    failures: Annotated[
+        Path | None,
+        typer.Option(help="Failures of your own service, as eval export-failures writes.", exists=True, dir_okay=False),
+    ] = None,
     device: Annotated[str, typer.Option(help="Torch device: auto, cpu, cuda.")] = "auto",
 ) -> None:
     """Train on the training parts of the sets. A run that was killed goes on where it stopped."""
     from eval.finetune.recipe import train as run
 
-    run(objective.value, data, out, seed=seed, limit=limit, start=start, device=device)
+    run(objective.value, data, out, seed=seed, limit=limit, start=start, device=device, failures=failures)
     typer.echo(f"trained into {out}")

@@ -35,6 +35,7 @@ from api.client.uploads import UploadFile, in_batches
 from ingest.errors import DeadlineExceeded, Unavailable
 
 DEFAULT_COLLECTION = "default"
+_DRAFTING_S = 1_800.0
 _PAGE = 200
 _ENDED = frozenset({"succeeded", "partial", "failed", "cancelled"})
 
@@ -377,6 +378,18 @@ class Client:
     def evaluation_report(self, evaluation_id: str) -> bytes:
         """One HTML page that needs nothing else."""
         return self._send("GET", f"/v1/evaluations/{_segment(evaluation_id)}/report").content
+
+    def drafts(
+        self, *, collection: str = DEFAULT_COLLECTION, source: str = "rules", count: int = 60, seed: int = 1
+    ) -> bytes:
+        """Draft questions as JSON lines; a language model may take minutes over them."""
+        body = {"source": source, "count": count, "seed": seed}
+        path = f"{_collection(collection)}/drafts"
+        return self._send("POST", path, json=body, timeout=_DRAFTING_S).content
+
+    def training_examples(self, *, collection: str = DEFAULT_COLLECTION) -> bytes:
+        """Failures as training examples, JSON lines."""
+        return self._send("GET", f"{_collection(collection)}/training_examples").content
 
     def calibrate(
         self, question_set: str, *, collection: str = DEFAULT_COLLECTION, risk: float = 0.1, confidence: float = 0.9

@@ -9,6 +9,7 @@ from api.routes import (
     collections,
     conversations,
     documents,
+    drafts,
     evaluations,
     feedback,
     jobs,
@@ -23,6 +24,7 @@ from api.routes import (
 ROUTERS: tuple[APIRouter, ...] = (
     collections.router,
     documents.router,
+    drafts.router,
     receipts.router,
     jobs.router,
     search.router,

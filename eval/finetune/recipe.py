@@ -118,10 +118,12 @@ def train(
     limit: int = 0,
     start: Path | None = None,
     device: str = "auto",
+    failures: Path | None = None,
 ) -> AdapterConfig:
     """Train an adapter by the recipe into `out`; a killed run goes on from its last checkpoint.
 
-    `objective`: `joint`, `reranker` or `reader`; `start`: an adapter to go on from. Deterministic for a seed, a device
+    `objective`: `joint`, `reranker` or `reader`; `start`: an adapter to go on from; `failures`: examples as
+    `citewell eval export-failures` writes them, added to the last stage. Deterministic for a seed, a device
     and a number of threads. Raises `Unavailable` when the base model or `start` cannot be loaded.
     """
     if device == "auto":
@@ -138,6 +140,8 @@ def train(
         plan = TrainingPlan(objective=objective, seed=seed, pairs_per_step=stage.pairs_per_step)
         tokenizer = PairTokenizer(load_tokenizer(folder), plan.max_tokens)
         examples = examples_of(stage, mined, seed=seed, limit=limit)
+        if failures is not None and stage is STAGES[-1]:
+            examples += read_examples(failures)
         training = Training(network, tokenizer, examples, plan, out / f"stage-{number}", device=device)
         training.run()
         history.append(list(training.history))

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-_SCORING = ("measures", "normalise.py", "rows.py", "summary.py")
+_SCORING = ("abilities.py", "measures", "normalise.py", "rows.py", "summary.py")
 _TOLD = {
     "question_set": "the question set was changed",
     "scoring": "the scoring code is another",

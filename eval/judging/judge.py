@@ -9,6 +9,13 @@ from typing import Any, Protocol
 from generate.llm import ChatClient, ChatRequest
 from generate.llm.wire import Delta
 
+_LIMITS: Mapping[str, Mapping[str, int]] = {
+    "string": {"maxLength": 600},
+    "array": {"maxItems": 32},
+    "integer": {"minimum": 0, "maximum": 10},
+}
+"""Generous for verdicts, ratings, statements and reasons, which is all that is asked for."""
+
 
 class Judge(Protocol):
     """Whoever answers a prompt with JSON. `identity` names everything that its replies depend on, beside the prompt."""
@@ -37,7 +44,9 @@ class ServerJudge:
             ({"role": "user", "content": prompt},),
             self._max_tokens,
             seed=self._seed,
-            extra={"response_format": {"type": "json_schema", "json_schema": {"name": "reply", "schema": schema}}},
+            extra={
+                "response_format": {"type": "json_schema", "json_schema": {"name": "reply", "schema": bounded(schema)}}
+            },
         )
         async with aclosing(self._client.stream(request)) as pieces:
             return "".join([piece.text async for piece in pieces if isinstance(piece, Delta)])
@@ -45,3 +54,15 @@ class ServerJudge:
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
         await self._client.aclose()
+
+
+def bounded(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema with an end to every text, list and whole number, so that a babbling judge comes to one, too."""
+    limits = _LIMITS.get(str(schema.get("type")), {})
+    return {**limits, **{name: _bounded(part) for name, part in schema.items()}}
+
+
+def _bounded(part: Any) -> Any:
+    if isinstance(part, Mapping):
+        return bounded(part)
+    return part

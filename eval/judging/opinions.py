@@ -26,12 +26,13 @@ class SecondOpinions:
 
     def __init__(self, scores: Scores, passages: Passages, settings: EvalSettings, judge: ServerJudge | None) -> None:
         self.scores = scores
-        self._passages, self._settings, self._judge = passages, settings, judge
+        self.judge = judge
+        self._passages, self._settings = passages, settings
 
     @property
     def judge_identity(self) -> str | None:
         """Who judges; None where nobody does."""
-        return self._judge.identity if self._judge else None
+        return self.judge.identity if self.judge else None
 
     def gather(
         self,
@@ -45,9 +46,9 @@ class SecondOpinions:
             return {}
         by_id = {question.id: question for question in questions.questions}
         found = asyncio.run(free_metrics(rows, by_id))
-        if self._judge is not None:
+        if self.judge is not None:
             sample = sampled(rows, self._settings.judge_sample)
-            asyncio.run(self._judge_all(evaluation, sample, by_id, self._judge, check))
+            asyncio.run(self._judge_all(evaluation, sample, by_id, self.judge, check))
             found |= self._judged_metrics(evaluation, sample)
         return found
 

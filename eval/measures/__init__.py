@@ -4,6 +4,7 @@ Each docstring gives formula, range, what happens at the edges, and the source. 
 input is None (unscored), never NaN and never zero.
 """
 
+from eval.measures.adaptability import Adaptability, adaptability
 from eval.measures.answers import (
     answer_share,
     contains_answer,
@@ -21,10 +22,12 @@ from eval.measures.citations import (
     evidence_rate_strict,
     quote_stands,
 )
+from eval.measures.claims import ClaimMatrix, ClaimScores, claim_scores
 from eval.measures.drift import (
     MeanDiscrepancy,
     answer_drift,
     canary_cosine,
+    domain_auc,
     mean_discrepancy,
     population_stability,
     population_stability_limit,
@@ -49,6 +52,7 @@ from eval.measures.retrieval import (
     recall_at,
     reciprocal_rank,
 )
+from eval.measures.self_check import self_check
 from eval.measures.stability import (
     flip_rate,
     meaning_clusters,
@@ -66,13 +70,17 @@ from eval.measures.success import (
 )
 
 __all__ = [
+    "Adaptability",
     "Attribution",
     "CitedSentence",
+    "ClaimMatrix",
+    "ClaimScores",
     "Factors",
     "Luck",
     "MeanDiscrepancy",
     "RefusalRates",
     "RiskPoint",
+    "adaptability",
     "all_groups_hit",
     "answer_drift",
     "answer_rate_at_risk",
@@ -83,7 +91,9 @@ __all__ = [
     "canary_cosine",
     "citation_precision",
     "citation_recall",
+    "claim_scores",
     "contains_answer",
+    "domain_auc",
     "evidence_rate_macro",
     "evidence_rate_micro",
     "evidence_rate_strict",
@@ -109,6 +119,7 @@ __all__ = [
     "refusal_rates",
     "risk_coverage_curve",
     "selective_risk",
+    "self_check",
     "semantic_entropy",
     "success_index",
     "token_f1",

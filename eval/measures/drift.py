@@ -8,9 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 FloatArray = NDArray[np.float32] | NDArray[np.float64]
 _PERMUTATIONS = 500
+_DOMAIN_ROWS_MIN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,21 @@ def mean_discrepancy(before: FloatArray, after: FloatArray, *, seed: int = 0) ->
     generator = np.random.default_rng(seed)
     reached = sum(_mmd2(kernel, generator.permutation(n + m), n) >= observed for _ in range(_PERMUTATIONS))
     return MeanDiscrepancy(observed, (1 + reached) / (1 + _PERMUTATIONS))
+
+
+def domain_auc(before: FloatArray, after: FloatArray, *, seed: int = 0) -> float | None:
+    """ROC-AUC of a logistic regression that tells new embeddings from old, over 5 cross-validated folds: 0.5 is none.
+
+    Arrays of shape (n, dim) and (m, dim) of one embedder; may fall below 0.5 by chance. None below ten rows a side.
+    Source: domain classifier drift, Rabanser et al., NeurIPS 2019.
+    """
+    if min(len(before), len(after)) < _DOMAIN_ROWS_MIN:
+        return None
+    points = np.concatenate([before, after]).astype(np.float64)
+    domain = np.repeat([0, 1], [len(before), len(after)])
+    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
+    guesses = cross_val_predict(LogisticRegression(max_iter=1000), points, domain, cv=folds, method="predict_proba")
+    return float(roc_auc_score(domain, guesses[:, 1]))
 
 
 def canary_cosine(before: FloatArray, after: FloatArray) -> float | None:

@@ -56,6 +56,8 @@ SCOPE_OF = {
     ("GET", "/v1/question_sets/{question_set}/content"): "read",
     ("POST", "/v1/collections/{name}/calibrations"): "admin",
     ("GET", "/v1/collections/{name}/certificate"): "read",
+    ("POST", "/v1/collections/{name}/drafts"): "admin",
+    ("GET", "/v1/collections/{name}/training_examples"): "admin",
     ("POST", "/v1/evaluations"): "write",
     ("GET", "/v1/evaluations"): "read",
     ("GET", "/v1/evaluations/{evaluation_id}"): "read",

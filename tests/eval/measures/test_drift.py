@@ -8,6 +8,7 @@ import pytest
 from eval.measures import (
     answer_drift,
     canary_cosine,
+    domain_auc,
     mean_discrepancy,
     population_stability,
     population_stability_limit,
@@ -74,3 +75,15 @@ def test_psi_at_the_edges() -> None:
     assert population_stability([], [1.0]) is None
     assert population_stability([1.0] * 20, [1.0] * 20) == pytest.approx(0)
     assert (population_stability([0.0] * 20, [1.0] * 20) or 0) >= 0
+
+
+def test_a_classifier_tells_another_domain_and_not_the_same() -> None:
+    """About 0.5 for two draws from one cloud, near 1 for clouds far apart; too few rows are unscored."""
+    generator = np.random.default_rng(3)
+    old, new = generator.normal(size=(120, 8)), generator.normal(size=(120, 8))
+    same, other = domain_auc(old, new), domain_auc(old, new + 2)
+    assert same is not None
+    assert other is not None
+    assert abs(same - 0.5) < 0.12
+    assert other > 0.99
+    assert domain_auc(old[:9], new) is None
