@@ -325,4 +325,4 @@ def gate_json(
 
 
 def _rounded(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: round(value, 6) if isinstance(value, float) else value for name, value in values.items()}
+    return {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in values.items()}
