@@ -26,7 +26,13 @@ def pipeline_fingerprint(
     """
     parts = {
         "generation": spec.fingerprint,
-        "fusion": [*fusion, retrieve.candidates, retrieve.credibility_weight, retrieve.collapse_duplicates],
+        "fusion": [
+            *fusion,
+            retrieve.candidates,
+            retrieve.credibility_weight,
+            retrieve.collapse_duplicates,
+            retrieve.spelling,
+        ],
         "reranker": [
             reranker,
             retrieve.rerank_candidates,

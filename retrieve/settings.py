@@ -42,6 +42,10 @@ class RetrieveSettings(BaseModel):
         "spread",
         description="How vector and lexical lists are joined; see docs/decisions/0022-fusion-by-spread.md.",
     )
+    spelling: bool = Field(
+        True,
+        description="Look a word of a question that no document holds up as the word one slip of the pen away from it.",
+    )
     candidates: int = Field(100, ge=1, le=10_000, description="Candidates that each index hands to fusion.")
     reranker_model: str = Field(
         "",

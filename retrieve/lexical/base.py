@@ -57,6 +57,13 @@ class LexicalSnapshot(Protocol):
         """
         ...
 
+    def documents_with(self, term: str) -> int:
+        """Chunks that hold the term; an engine may count those removed since, so 0 is sure and the rest a weight.
+
+        Raises `Unavailable` if the snapshot is closed.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of memory and files. Searching afterwards raises `Unavailable`."""
         ...

@@ -102,6 +102,11 @@ class RankBm25Snapshot:
             raise Unavailable("this lexical snapshot is closed; take the present one")
         return self._chunks, self._versions
 
+    def documents_with(self, term: str) -> int:
+        if self._postings is None:
+            raise Unavailable("this lexical snapshot is closed; take the present one")
+        return len(self._postings.get(term, ()))
+
     def close(self) -> None:
         self._bm25 = None
         self._postings = None

@@ -158,6 +158,11 @@ class TantivySnapshot:
         chunks, versions = (self._searcher.fast_field_values(name, addresses) for name in ("chunk", "version"))
         return np.array(chunks, np.int64), np.array(versions, np.int64)
 
+    def documents_with(self, term: str) -> int:
+        if self._searcher is None:
+            raise Unavailable("this lexical snapshot is closed; take the present one")
+        return self._searcher.doc_freq("terms", term)
+
     def close(self) -> None:
         self._searcher = None
 

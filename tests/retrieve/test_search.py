@@ -280,3 +280,12 @@ def test_a_search_after_the_models_are_closed_says_so(service: Service) -> None:
     service.runtime.close()
     with pytest.raises(Unavailable, match="shutting down"):
         search(service, "ferries")
+
+
+def test_a_question_with_a_slip_or_another_way_to_write_a_day_finds_its_document(service: Service) -> None:
+    """By words alone; without mending the slip there is nothing to find. The document that is right says so itself."""
+    ingest(service, {"a.txt": b"The chandlery closes at noon.", "b.txt": b"Signed on 5 January 2024 by both."})
+    slip = Query("chandelry", mode="lexical")
+    assert [hit.document_id for hit in ranking(service, slip).hits] == ["a.txt"]
+    assert ranking(service, slip, spelling=False).hits == ()
+    assert [hit.document_id for hit in ranking(service, Query("2024-01-05", mode="lexical")).hits] == ["b.txt"]

@@ -50,6 +50,16 @@ ANIMALS = [
 ]
 
 
+def test_documents_with_a_term_are_counted(index: LexicalIndex) -> None:
+    """However often it stands in each; a term that was never added has none; a closed snapshot says so."""
+    index.add(ANIMALS)
+    snapshot = index.publish()
+    assert [snapshot.documents_with(term) for term in ("cat", "sea", "horse")] == [2, 2, 0]
+    snapshot.close()
+    with pytest.raises(Unavailable, match="closed"):
+        snapshot.documents_with("cat")
+
+
 def test_more_occurrences_and_rarer_terms_rank_higher(index: LexicalIndex) -> None:
     """Chunk 2 has cat twice; bird is rarer than sea."""
     index.add(ANIMALS)
