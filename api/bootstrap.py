@@ -43,7 +43,7 @@ from ingest.errors import InvalidInput
 from ingest.generations import GenerationSpec
 from ingest.history import HistoryHandler, HistoryKeeper
 from ingest.jobs import JobHandler, JobRunner, Jobs
-from ingest.models import Encoder, ModelRuntime, PassageReader, SentenceTransformerEncoder
+from ingest.models import Encoder, ModelRuntime, PassageReader, Priority, SentenceTransformerEncoder
 from ingest.originals import remove_unneeded
 from ingest.owner import DataDirectory, Ownership
 from ingest.parsing import ParseLimits, ParserPool
@@ -299,6 +299,9 @@ def open_service(
             evaluations=evaluations,
             baselines=Baselines(catalogue, evaluations),
             second_opinions=second_opinions(settings, catalogue, answers, replayer),
+            embed=lambda texts, generation: runtime.embed(
+                encoders.of(generation.spec), texts, kind="document", priority=Priority.BULK
+            ),
             settings=settings,
             top_k=settings.ask_top_k,
             process=new_id("start"),

@@ -124,6 +124,17 @@ class CertificateCheckResponse(BaseModel):
     refuted: bool
 
 
+class EmbeddingDriftResponse(BaseModel):
+    """How far the answers moved in the space of the embedder, and whether that is still the same. Explains only."""
+
+    before: int
+    after: int
+    mmd2: float | None
+    p: float | None
+    domain_auc: float | None
+    canary: float | None
+
+
 class EvaluationResponse(BaseModel):
     """One evaluation."""
 
@@ -143,6 +154,7 @@ class EvaluationResponse(BaseModel):
     gate: list[GateLineResponse]
     diagnosis: DiagnosisResponse | None
     slow_drift: SlowDriftResponse | None
+    embedding_drift: EmbeddingDriftResponse | None
     certificate_check: CertificateCheckResponse | None
     broken: list[str] = Field(description="Stable questions that fail every time, as `id#phrasing`.")
     must_pass_failed: list[str]
@@ -173,6 +185,7 @@ class EvaluationResponse(BaseModel):
             gate=gate.get("lines", []),
             diagnosis=gate.get("diagnosis"),
             slow_drift=gate.get("slow_drift"),
+            embedding_drift=gate.get("embedding_drift"),
             certificate_check=gate.get("certificate_check"),
             broken=gate.get("broken", []),
             must_pass_failed=gate.get("must_pass_failed", []),

@@ -17,6 +17,7 @@ from sqlalchemy import select
 from eval.abilities import ability_metrics
 from eval.baselines import Baseline, Baselines
 from eval.certificate_check import CertificateCheck, check_certificate
+from eval.embedding_drift import Embed, canary_of, embedding_drift
 from eval.evaluations import Evaluation, Evaluations
 from eval.gate import RERUNS, Diagnosis, GateResult, diagnose, differences, flagged, judge
 from eval.gate.comparability import scoring_fingerprint
@@ -57,6 +58,7 @@ class EvaluationParts:
     evaluations: Evaluations
     baselines: Baselines
     second_opinions: SecondOpinions
+    embed: Embed
     settings: EvalSettings
     top_k: int
     process: str
@@ -207,8 +209,17 @@ class Run:
             state="succeeded",
             verdict=outcome.verdict,
             metrics=metrics_json(metrics_of(tonight) | ability_metrics(tonight) | opinions),
-            gate=gate_json(outcome, diagnosis, drift, check, [run.evaluation_id for run in self._baseline_runs]),
+            gate=gate_json(outcome, diagnosis, drift, check, [run.evaluation_id for run in self._baseline_runs])
+            | {"embedding_drift": self._embedding_drift(outcome, tonight)},
         )
+
+    def _embedding_drift(self, outcome: GateResult, tonight: Sequence[EvaluationRow]) -> dict[str, Any] | None:
+        """None where nothing was compared."""
+        if outcome.verdict not in ("pass", "fail"):
+            return None
+        self._context.report_stage("embedding")
+        before = self._baseline_rows, self._baseline_runs[0].environment
+        return embedding_drift(self._parts.embed, self._generation, before, (tonight, self._evaluation.environment))
 
     def _unfit(self, tonight: Sequence[EvaluationRow]) -> GateResult | None:
         """The result where there is nothing to compare, or where it must not be."""
@@ -278,6 +289,7 @@ class Run:
             "scoring": scoring_fingerprint(),
             "judge": self._parts.second_opinions.judge_identity,
             "access": None if self._evaluation.access is None else list(self._evaluation.access),
+            "canary": canary_of(self._parts.embed, self._generation),
             **pipeline_environment(self._parts, self._collection, self._generation, self._threshold()),
         }
 

@@ -271,6 +271,7 @@ class Evaluation(TypedDict):
     gate: list[GateLine]
     diagnosis: dict[str, Any] | None
     slow_drift: dict[str, Any] | None
+    embedding_drift: dict[str, Any] | None
     certificate_check: dict[str, Any] | None
     broken: list[str]
     must_pass_failed: list[str]

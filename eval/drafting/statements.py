@@ -13,8 +13,8 @@ from dataclasses import dataclass
 _CHARS = range(25, 241)
 _CHINESE_CHARS = range(8, 121)
 _CJK = re.compile(r"[\u4e00-\u9fff]")
-_UNIT = r"(?:%|percent|pence|pounds?|euros?|knots|metres?|miles?|km|kg|tonnes?|litres?|hours?|minutes?|days?|weeks?|months?|years?)"  # noqa: E501
-_FIGURE = rf"(?:[£€$] ?)?\d[\d,]*(?:\.\d+)?(?: ?{_UNIT})?(?: (?:per|an?) \w+)?"
+_UNIT = r"(?:%|(?:percent|pence|pounds?|euros?|knots|metres?|miles?|km|kg|tonnes?|litres?|hours?|minutes?|days?|weeks?|months?|years?|m|dB|kW|MWh|V)\b)"  # noqa: E501
+_FIGURE = rf"(?:[£€$] ?)?\d[\d,]*(?:\.\d+)?(?: (?:million|billion))?(?: ?{_UNIT})?(?: (?:per|an?) \w+)?"
 _DATE = r"(?:(?:\d{1,2} )?(?:January|February|March|April|May|June|July|August|September|October|November|December) )?(?:1[5-9]|20)\d\d"  # noqa: E501
 _TIME = r"\d{1,2}[:.]\d\d(?: ?[ap]m)?|\d{1,2} ?[ap]m|noon|midnight"
 _NAME = r"(?:[A-Z][\w'’-]+ ){1,3}[A-Z][\w'’-]+"
@@ -23,6 +23,8 @@ _SUBJECT = r"(?P<s>[A-Z][^,;:()]{2,80}?)"
 _REST = r"(?P<rest>[^,;:]{0,40}?)"
 _NO_SUBJECT = re.compile(
     r"(?:It|He|She|They|We|You|I|This|That|These|Those|There|Here|If|When|Where|Who|What|His|Her|Their|Its|Our|Both|Each"
+    r"|(?:The|An?) [\w-]+ (?:is|are|was|were|costs?|has|holds|carries|opens|closes|starts|begins"
+    r"|ends|leaves|departs|sails|must)"
     r"|Some|Such|Then|But|And|However|Also|Since|After|Before|In|On|At|By|For|From|With|As|Of|To)\b"
 )
 
@@ -52,8 +54,8 @@ _RULES: tuple[_Rule, ...] = (
         lambda m: (f"At what time does {_inside(m['s'])} {_bare(m['v'])}", m["a"]),
     ),
     (
-        re.compile(rf"^{_SUBJECT} costs? (?P<a>{_FIGURE})"),
-        lambda m: (f"How much does {_inside(m['s'])} cost", m["a"]),
+        re.compile(rf"^{_SUBJECT} (?P<v>costs?) (?P<a>{_FIGURE})"),
+        lambda m: (f"How much {'does' if m['v'] == 'costs' else 'did'} {_inside(m['s'])} cost", m["a"]),
     ),
     (
         re.compile(rf"^{_SUBJECT} (?:has|holds|carries) (?P<a>\d[\d,]*) (?P<n>[a-z]+s)\b"),
@@ -94,9 +96,10 @@ def question_of(sentence: str) -> Asked | None:
 
 
 def _inside(subject: str) -> str:
-    """The subject as it stands inside a question: an article in lower case, a name as it is."""
+    """The subject as it stands inside a question: its first word in lower case, unless it begins a name of several."""
     first, space, rest = subject.partition(" ")
-    return f"{first.lower()}{space}{rest}" if first in ("The", "A", "An", "All", "Every") else subject
+    named = rest[:1].isupper() and first not in ("The", "A", "An", "All", "Every")
+    return subject if named or (first.isupper() and len(first) > 1) else f"{first.lower()}{space}{rest}"
 
 
 def _bare(verb: str) -> str:

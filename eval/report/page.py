@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from eval.measures import (
     pair_agreement,
@@ -21,6 +22,8 @@ from eval.summary import Item, items_of, would_be_wrong
 
 _STYLE = Path(__file__).with_name("style.css")
 _FLIPS_MAX = 200
+_LEVEL = 0.01
+_CANARY_MIN = 0.9999
 _HISTORY = ("task_success", "retrieval_coverage", "evidence_rate", "false_answer_rate")
 _VERDICTS = {
     "pass": "Passed",
@@ -175,6 +178,7 @@ def _drift(subject: Subject) -> str:
             limit = population_stability_limit(len(before), len(after))
             told = "beyond what chance explains" if psi > limit else "within chance"
             rows.append((f"PSI of the {name}", f"{psi:.3f}", f"{limit:.3f}", told))
+    rows += _embedding_rows(subject.evaluation.gate.get("embedding_drift"))
     overlaps = _overlaps(subject)
     if overlaps:
         rows.append(
@@ -182,6 +186,20 @@ def _drift(subject: Subject) -> str:
         )
     note = "<p class=muted>Explains, never blocks. The limit of PSI is that of chance at these sample sizes (1 %).</p>"
     return _section("Drift", note + _table(("", "value", "limit", ""), rows))
+
+
+def _embedding_rows(found: Mapping[str, Any] | None) -> list[tuple[str, str, str, str]]:
+    """Of `eval.embedding_drift`, what is there."""
+    rows = []
+    if found is not None and found["mmd2"] is not None:
+        told = "beyond what chance explains" if found["p"] < _LEVEL else "within chance"
+        rows.append(("MMD² of the answers' embeddings", f"{found['mmd2']:.4f}", f"p = {found['p']:.2g}", told))
+    if found is not None and found["domain_auc"] is not None:
+        rows.append(("AUC of a classifier of the two", f"{found['domain_auc']:.3f}", "0.5", "0.5: it cannot"))
+    if found is not None and found["canary"] is not None:
+        told = "another embedder" if found["canary"] < _CANARY_MIN else "the same embedder"
+        rows.append(("cosine of pinned texts", f"{found['canary']:.6f}", f"{_CANARY_MIN}", told))
+    return rows
 
 
 def _slices(subject: Subject) -> str:
@@ -246,7 +264,7 @@ def _side(title: str, item: Item) -> str:
 
 def _environment(subject: Subject) -> str:
     environment = {"fingerprint": subject.evaluation.fingerprint, **subject.evaluation.environment}
-    rows = [(escape(str(name)), escape(str(value))) for name, value in environment.items()]
+    rows = [(escape(str(name)), escape(str(value))) for name, value in environment.items() if name != "canary"]
     return _section("What this depends on", _table(("", ""), rows))
 
 

@@ -17,6 +17,7 @@ from eval.drafting.statements import question_of
         ("The visitor pontoon has 14 berths for yachts.", "How many berths does the visitor pontoon have?", "14"),
         ("The mileage rate is 45 pence per mile.", "What is the mileage rate?", "45 pence per mile"),
         ("A day ticket costs £12.50 in summer.", "How much does a day ticket cost?", "£12.50"),
+        ("Winter repairs cost £2.31 million in all.", "How much did winter repairs cost?", "£2.31 million"),
         ("All incidents must be reported within 24 hours.", "Within what time must all incidents be reported?",
          "24 hours"),
         ("海洋大学于1998年迁至舟山群岛。", "海洋大学在哪一年迁至舟山群岛？", "1998年"),
@@ -33,7 +34,12 @@ def test_a_plain_statement_becomes_its_question(sentence: str, question: str, an
 
 @pytest.mark.parametrize(
     "sentence",
-    ["It was built in 1871 by the company of Tolm.", "Red.", "The keeper liked the light, and so did all.", ""],
+    [
+        "It was built in 1871 by the company of Tolm.",
+        "The cost was £214,600.",
+        "The keeper liked the light, and so did all.",
+        "",
+    ],
 )
 def test_what_needs_its_context_makes_no_question(sentence: str) -> None:
     """A pronoun, a fragment, nothing to ask for."""

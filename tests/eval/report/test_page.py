@@ -24,7 +24,8 @@ EVIL = "<script>alert('x')</script>"
 def subject(rows: list[EvaluationRow], baseline: list[EvaluationRow]) -> Subject:
     """A finished run of twenty questions, judged against the baseline where there is one."""
     result = judge(baseline, rows, rows, must_pass=frozenset(), settings=EvalSettings()) if baseline else None
-    gate: dict[str, Any] = {} if result is None else gate_json(result, diagnose(baseline, rows, None), None, ["eval_0"])
+    lost = diagnose(baseline, rows, None)
+    gate: dict[str, Any] = {} if result is None else gate_json(result, lost, None, None, ["eval_0"])
     metrics = metrics_json(metrics_of(rows))
     evaluation = Evaluation(
         1, "eval_1", 1, "default", None, "set", "0" * 64, "f", 3, False, "succeeded", None, None, None, {}, (),
