@@ -6,6 +6,7 @@ import hashlib
 import json
 
 from generate.answer import GeneratorInfo
+from generate.llm.prompts import prompt_name
 from generate.settings import LANGUAGE_MODELS, GenerateSettings
 from ingest.generations import GenerationSpec
 from retrieve import RetrieveSettings
@@ -57,7 +58,7 @@ def _sampling(generate: GenerateSettings) -> list[object]:
         generate.generator_seed,
         generate.generator_guided,
         generate.generator_extra,
-        generate.generator_rewrites,
+        prompt_name("follow-up") if generate.generator_rewrites else None,
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from types import TracebackType
 from typing import Any
 
@@ -12,10 +12,14 @@ import httpx
 
 
 class InProcessTransport(httpx.BaseTransport):
-    """Runs `app` on an event loop in a thread of its own. Request bodies are streamed, responses come whole."""
+    """Runs `app` on an event loop in a thread of its own. Request bodies are streamed, responses come whole.
 
-    def __init__(self, app: Any) -> None:
+    `at_end` runs on that loop before it ends: it closes what the application opened there.
+    """
+
+    def __init__(self, app: Any, at_end: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
         self._asgi = httpx.ASGITransport(app, raise_app_exceptions=False)
+        self._at_end = at_end
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="in-process-app", daemon=True)
         self._thread.start()
@@ -26,6 +30,8 @@ class InProcessTransport(httpx.BaseTransport):
     def close(self) -> None:
         if self._loop.is_closed():
             return
+        if self._at_end is not None:
+            asyncio.run_coroutine_threadsafe(self._at_end(), self._loop).result()
         asyncio.run_coroutine_threadsafe(self._loop.shutdown_default_executor(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

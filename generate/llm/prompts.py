@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from string import Template
 from typing import Literal
@@ -53,6 +54,12 @@ class PromptSet:
         system = text.system.substitute(instructions=instructions or "").strip()
         user = text.user.substitute(values).strip()
         return ({"role": "system", "content": system}, {"role": "user", "content": user})
+
+
+@cache
+def prompt_name(purpose: str) -> str:
+    """Version and content of the prompt of a purpose, as it stands in fingerprints."""
+    return PromptSet(purpose).name
 
 
 def language_of(question: str) -> Language:

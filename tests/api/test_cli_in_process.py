@@ -110,3 +110,17 @@ def test_the_transport_serves_several_threads() -> None:
     ):
         answers = list(executor.map(lambda _: client.get("/").text, range(4)))
     assert answers == ["0"] * 4
+
+
+def test_what_was_opened_on_its_loop_is_closed_there() -> None:
+    """Once, before the loop ends: connections belong to the loop that made them."""
+    ended: list[asyncio.AbstractEventLoop] = []
+
+    async def close() -> None:
+        ended.append(asyncio.get_running_loop())
+
+    with InProcessTransport(echo, at_end=close) as transport:
+        loop = transport._loop
+        assert not ended
+    assert ended == [loop]
+    assert loop.is_closed()
