@@ -1,8 +1,9 @@
-"""What the answer path adds to a language model: `python -m eval.bench.generation --url URL --vllm URL`.
+"""What the answer path adds to a language model: `python -m eval.bench.generation --vllm URL [--url URL]`.
 
-Each question is asked as a stream with drafts, then its prompt, as its trace has it, is sent to the language model
-server directly, then both again. Only the second round counts: by then both prompts are equally warm in the prefix
-cache. Prints one JSON object, times in milliseconds.
+Asks a service that runs already, or one of its own on the sample documents, at threshold 0. Each question is asked as a
+stream with drafts, then its prompt, as its trace has it, is sent to the language model server directly, then both
+again. Only the second round counts: by then both prompts are equally warm in the prefix cache. Prints one JSON object,
+times in milliseconds.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ import json
 import re
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from eval.bench.service import served
 from eval.question_sets import load_question_set
 
 _HITS, _QUERIES = "vllm:prefix_cache_hits_total", "vllm:prefix_cache_queries_total"
@@ -144,17 +148,29 @@ def _questions(file: Path, count: int) -> Iterator[str]:
     yield from (question.question for question in answerable[:count])
 
 
+@contextmanager
+def _service(url: str | None, vllm: str) -> Iterator[str]:
+    """The URL of the service that is given, else of one that is started."""
+    if url is not None:
+        yield url
+        return
+    variables = {"CITEWELL_GENERATOR": "vllm", "CITEWELL_VLLM_URL": vllm, "CITEWELL_ANSWER_THRESHOLD": "0"}
+    with tempfile.TemporaryDirectory() as folder, served(Path(folder) / "data", samples=True, **variables) as client:
+        yield str(client.base_url)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--url", default="http://127.0.0.1:8000", help="citewell, with the generator vllm")
+    parser.add_argument("--url", help="citewell, with the generator vllm; without it one is started")
     parser.add_argument("--vllm", default="http://127.0.0.1:8001", help="the language model server")
     parser.add_argument("--collection", default="default")
     parser.add_argument("--set", type=Path, default=Path("data/eval/sample.jsonl"), help="questions to ask")
     parser.add_argument("--questions", type=int, default=40)
     given = parser.parse_args(arguments)
     questions = list(_questions(given.set, given.questions))
-    result = measure(_Path(given.url, given.collection), _Server(given.vllm), questions)
+    with _service(given.url, given.vllm) as url:
+        result = measure(_Path(url, given.collection), _Server(given.vllm), questions)
     json.dump(result, sys.stdout, indent=2)
     sys.stdout.write("\n")
 

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,52 +20,10 @@ from typing import Any
 
 import httpx
 
+from eval.bench.service import served
 from eval.question_sets import load_question_set
 
-_READY_S = 600.0
 _ASK = "/v1/collections/default/ask"
-
-
-@contextmanager
-def _served(folder: Path, *, samples: bool) -> Iterator[httpx.Client]:
-    """A service in a process of its own, once it is ready and all its jobs have ended."""
-    command = [sys.executable, "-m", "api.cli", "serve", "--port", "0", "--data-dir", str(folder)]
-    process = subprocess.Popen([*command, *(["--samples"] if samples else [])], stderr=subprocess.DEVNULL)  # noqa: S603
-    try:
-        with httpx.Client(base_url=_announced(folder, process), timeout=300) as client:
-            _wait_until_idle(client)
-            yield client
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _announced(folder: Path, process: subprocess.Popen[bytes]) -> str:
-    deadline = time.monotonic() + _READY_S
-    while time.monotonic() < deadline:
-        try:
-            owner = json.loads((folder / "owner.json").read_text())
-            if owner.get("url") and httpx.get(f"{owner['url']}/readyz", timeout=30).status_code == 200:
-                return str(owner["url"])
-        except (OSError, ValueError, httpx.TransportError):
-            pass
-        if process.poll() is not None:
-            raise RuntimeError(f"the service ended with {process.returncode}")
-        time.sleep(0.2)
-    raise TimeoutError(f"the service was not ready within {_READY_S:g} s")
-
-
-def _wait_until_idle(client: httpx.Client) -> None:
-    """Until no document is queued or being indexed."""
-    while True:
-        waiting = [
-            client.get("/v1/collections/default/documents", params={"status": status, "limit": 1}).json()["items"]
-            for status in ("queued", "indexing")
-        ]
-        documents = client.get("/v1/collections/default").json()["documents"]
-        if documents and not any(waiting):
-            return
-        time.sleep(0.5)
 
 
 def _replayed(client: httpx.Client, answer_ids: Sequence[str], start: str) -> dict[str, Any]:
@@ -109,10 +65,10 @@ def _load(client: httpx.Client, questions: Sequence[str], clients: int) -> Itera
 
 def measure(questions: Sequence[str], *, clients: int, folder: Path) -> dict[str, Any]:
     """All figures of one run on a fresh data directory."""
-    with _served(folder, samples=True) as client:
+    with served(folder, samples=True) as client:
         asked = [client.post(_ASK, json={"question": text}).raise_for_status().json() for text in questions]
     answer_ids = [answer["answer_id"] for answer in asked]
-    with _served(folder, samples=False) as client:
+    with served(folder, samples=False) as client:
         result: dict[str, Any] = {"statuses": dict(Counter(answer["status"] for answer in asked))}
         for start in ("candidates", "generation"):
             result[start] = _replayed(client, answer_ids, start)
