@@ -31,11 +31,11 @@ from generate.llm import check_templates
 from generate.policy import Certificates, RefusalPolicy
 from generate.redaction import Redaction
 from generate.replay import Replayer
+from generate.retention import AnswerKeeper
 from generate.settings import LANGUAGE_MODELS
 from generate.support import EntailmentSupport, SupportWeights
 from ingest.blobs import BlobStore
 from ingest.catalogue import Catalogue
-from ingest.clock import in_future
 from ingest.collections import Collection, Collections, CollectionSettings
 from ingest.deletion import Deletion, Evictor, PurgeHandler
 from ingest.documents import Documents, Passwords, new_id
@@ -264,7 +264,7 @@ def open_service(
         history = HistoryKeeper(catalogue, runner, retention_days=settings.history_retention_days)
         redaction = Redaction(settings.redact_patterns)
         answers = Answers(catalogue, redaction)
-        answers.forget_before(in_future(-settings.answers_retention_days * 86_400))
+        answer_keeper = AnswerKeeper(answers, retention_days=settings.answers_retention_days)
         conversations = Conversations(
             catalogue,
             ttl_s=settings.conversation_ttl_s,
@@ -346,6 +346,8 @@ def open_service(
         stack.callback(runner.close)
         history.start()
         stack.callback(history.close)
+        answer_keeper.start()
+        stack.callback(answer_keeper.close)
         credibility.start()
         stack.callback(credibility.close)
         yield service
