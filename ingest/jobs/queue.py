@@ -11,7 +11,7 @@ from ingest.catalogue import Catalogue, schema
 from ingest.clock import in_future, now
 from ingest.errors import Conflict, NotFound
 from ingest.jobs.endings import end_job, is_counted_by_documents, settle_job_counts
-from ingest.jobs.model import TERMINAL_STATES, Job, JobDocument
+from ingest.jobs.model import INGEST_STAGES, TERMINAL_STATES, Job, JobDocument
 from ingest.jobs.retry import requeue_documents
 from ingest.passwords import Passwords
 
@@ -85,7 +85,9 @@ class Jobs:
             if password is not None:
                 for version_pk in requeued:
                     self._passwords.keep(version_pk, password)
-            fresh = {"error_code": None, "error_message": None, "attempts": 0, "cancel_requested": 0}
+            fresh: dict[str, Any] = {"error_code": None, "error_message": None, "attempts": 0, "cancel_requested": 0}
+            if by_documents:  # bars begin again with those that wait
+                fresh |= {"stage": INGEST_STAGES[0], "stages": None}
             connection.execute(
                 update(schema.jobs).where(schema.jobs.c.pk == job.pk).values(state="queued", updated_at=now(), **fresh)
             )

@@ -24,7 +24,9 @@ def test_retry_takes_up_what_failed(service: Service, parser: TextParser) -> Non
     ingest(service, {"b.txt": b"New."})
     service.deletion.delete_documents(collection, ["c.txt"], key_id=None)
     parser.parsed.clear()
-    assert service.jobs.retry(job.job_id).state == "queued"
+    again = service.jobs.retry(job.job_id)
+    assert (again.state, again.stage, again.done, again.total) == ("queued", "parsing", 3, 4)
+    assert set(again.progress.values()) == {3}
     service.runner.notify()
     retried = finished(service, job.job_id)
     assert parser.parsed == ["a.txt"]
