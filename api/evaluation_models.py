@@ -235,7 +235,7 @@ class AttributionResponse(BaseModel):
 
 
 class ComparisonResponse(BaseModel):
-    """One run against another, without fresh asks: what is suspected, not what is confirmed."""
+    """One run against another. Nothing is asked: what no fresh asks of the later run confirm is `incomplete`."""
 
     verdict: Verdict
     reasons: list[str]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from eval.evaluation_job import EvaluationParts
 from eval.evaluations import Evaluation
@@ -24,17 +24,27 @@ class Comparison:
 
 
 def compare(parts: EvaluationParts, before: Evaluation, after: Evaluation) -> Comparison:
-    """`after` against `before`. Nothing is asked, so the ladder's last rung is left out and nothing is confirmed."""
+    """`after` against `before`, confirmed by the fresh asks that `after` made when it was suspected itself.
+
+    Nothing is asked here: without such asks a suspicion stays one, and the verdict is `incomplete`. The ladder's last
+    rung is left out.
+    """
     reasons = differences(before.environment, after.environment)
     unfinished = [run.evaluation_id for run in (before, after) if run.state != "succeeded"]
     if unfinished:
         return Comparison(GateResult.without_comparison("incomplete", f"not finished: {', '.join(unfinished)}"))
     if reasons:
         return Comparison(GateResult.without_comparison("not_comparable", *reasons))
-    old, new = parts.evaluations.rows(before), parts.evaluations.rows(after)
+    old, asked = parts.evaluations.rows(before), parts.evaluations.rows(after)
+    new = [row for row in asked if row.replicate < after.repeats]
+    fresh = [row for row in asked if row.replicate >= after.repeats]
     questions = parts.question_sets.get(str(after.question_set), after.question_set_sha256).parsed().questions
     must_pass = frozenset(question.id for question in questions if question.must_pass)
-    result = judge(old, new, None, must_pass=must_pass, settings=parts.settings)
+    result = judge(old, new, fresh or None, must_pass=must_pass, settings=parts.settings)
+    if result.wants_confirmation:
+        suspected = ", ".join(line.metric for line in result.lines if line.verdict == "suspected") or "hard breaks"
+        reason = f"suspected, and no fresh asks confirm it: {suspected}; run the question set again"
+        result = replace(result, verdict="incomplete", reasons=(reason,))
     return Comparison(result, diagnose(old, new, None), attribution_of(old, new), drift_of(old, new))
 
 

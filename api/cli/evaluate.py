@@ -99,7 +99,9 @@ def compare(
     data_dir: options.DataDir = None,
     key: options.Key = None,
 ) -> None:
-    """Print what changed between two runs of one question set, and at which stage. Asks nothing."""
+    """Print what changed between two runs of one question set, and at which stage. Asks nothing; what no fresh asks of
+    the later run confirm is "incomplete".
+    """
     with connect(url, data_dir, key) as client:
         found = client.compare(after, before)
     print_json(found) if as_json else print_comparison(found)

@@ -57,7 +57,7 @@ def print_certificate(certificate: Mapping[str, Any]) -> None:
 
 def print_comparison(found: Mapping[str, Any]) -> None:
     """What changed, where, and what the change of the success index is due to."""
-    typer.echo(f"{found['verdict']} (nothing was asked again: a suspicion, not a confirmed verdict)")
+    typer.echo(f"{found['verdict']}")
     for reason in found["reasons"]:
         typer.echo(printable(f"  {reason}"))
     _print_diagnosis(found["blamed"], found["diagnosis"])

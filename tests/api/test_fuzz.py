@@ -49,7 +49,7 @@ class Target:
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """A service with a document, a job, an answer and a receipt; requests reach it without a server in between."""
-    fresh = Settings(data_dir=Path(tmp_path_factory.mktemp("fuzz")) / "data")
+    fresh = Settings(data_dir=Path(tmp_path_factory.mktemp("fuzz")) / "data", ragas="off")
     with open_service(fresh, load=lambda name, revision: HashingEncoder(name, revision)) as service:
         document = schemathesis.openapi.from_asgi("/openapi.json", create_app(service))
         yield Target(document, {"name": "default", "document_id": "a/b.txt", **_fill(service)})
