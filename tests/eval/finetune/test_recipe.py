@@ -1,0 +1,38 @@
+"""The recipe: what the last stage is trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eval.finetune import recipe
+from eval.finetune.examples import Example, write_examples
+
+FAILURE = Example("failures", "Who keeps the light?", False, ("The light is red.",), None)
+
+
+class Recorded:
+    """Stands in for the training itself, whose own tests are beside; keeps what it was given."""
+
+    seen: list[list[Example]] = []  # noqa: RUF012 - filled anew by each test
+    history: tuple[Any, ...] = ()
+
+    def __init__(self, network: Any, tokenizer: Any, examples: list[Example], *rest: Any, **options: Any) -> None:
+        self.seen.append(list(examples))
+
+    def run(self) -> None:
+        pass
+
+
+def test_failures_are_trained_on_in_the_last_stage_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `citewell eval export-failures` wrote them."""
+    Recorded.seen = []
+    path = tmp_path / "failures.jsonl.gz"
+    write_examples(path, [FAILURE])
+    keys = {source.key for stage in recipe.STAGES for source in stage.sources}
+    monkeypatch.setattr(recipe, "mine", lambda *_, **__: {key: [] for key in keys})
+    monkeypatch.setattr(recipe, "Training", Recorded)
+    recipe.train("joint", tmp_path, tmp_path / "out", failures=path, device="cpu")
+    assert [FAILURE in examples for examples in Recorded.seen] == [False] * (len(recipe.STAGES) - 1) + [True]
