@@ -20,7 +20,7 @@ from api.bootstrap import open_service
 from api.settings import Settings
 from tests.fakes import HashingEncoder
 
-PLACES = {"Tolm": 1871, "Hask": 1902, "Morvie": 1788, "Sandray": 1934, "Ulbster": 1850}
+PLACES = {"Tolm": 1871, "Hask": 1902, "Morvie": 1788}
 TEXTS = {
     f"{name}.txt": f"The lighthouse of {name} was built in {year}. It is red and white."
     for name, year in PLACES.items()
@@ -37,7 +37,7 @@ def test_every_metric_of_every_answer_has_an_outcome(vllm: VllmServer, tmp_path:
     """A score in [0, 1], or the reason why there is none: no JSON to its end, no valid rating, a prompt too long."""
     settings = Settings(
         data_dir=tmp_path / "data", chunk_tokens=60, overlap_tokens=12, answer_threshold=0.0, ask_top_k=2,
-        judge_url=vllm.url, judge_metrics=METRICS, judge_max_tokens=96, judge_timeout_s=120,
+        judge_url=vllm.url, judge_metrics=METRICS, judge_max_tokens=64, judge_timeout_s=120,
     )  # fmt: skip
     with open_service(settings, load=lambda name, revision: HashingEncoder(name, revision)) as service:
         ingest_texts(service, TEXTS)
@@ -49,7 +49,7 @@ def test_every_metric_of_every_answer_has_an_outcome(vllm: VllmServer, tmp_path:
         evaluation = service.evaluation.evaluations.page()[0]
         scores = list(service.evaluation.second_opinions.scores.of(evaluation))
         answered = {row.question_id for row in service.evaluation.evaluations.rows(evaluation) if row.answer}
-    assert len(answered) >= 3
+    assert len(answered) == len(PLACES)
     assert {(one.question_id, one.metric) for one in scores} == {(q, m) for q in answered for m in METRICS}
     assert all(told(one) for one in scores), scores
     for metric in METRICS:
