@@ -1,7 +1,7 @@
 """The recipe of the shipped models: which examples, in which stages; and the run from public sets to an adapter.
 
-Only the `train` parts of sets whose licence allows shipping derived weights. Two stages, because spans are learned
-best where questions and refusals are adversarial, and ranking where there are many topics: SQuAD 2.0 first, then all.
+Only the `train` parts of sets whose licence allows shipping derived weights. Two stages: what a span is from questions
+that cost nothing (clozes), with those of SQuAD 2.0; then everything, asked by people and made from what they asked.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 
 from eval.finetune.examples import Example, mine_examples, read_examples, write_examples
+from eval.finetune.synthesis import cloze, edited, without_evidence
 from eval.finetune.training import Training, TrainingPlan
 from eval.public_sets import load_part
 from ingest.models import ModelRuntime, SentenceTransformerEncoder
@@ -29,22 +31,25 @@ NAME = "minilm-reader"
 SERVED_TOKENS = 256
 LANGUAGES = ("en",)
 _NEGATIVES_MINED = 3
+Kind = Literal["asked", "without_evidence", "edited", "cloze"]
+"""The mined questions themselves, or what `eval.finetune.synthesis` makes of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Examples of one set: at most `count` (0: all) with `negatives` passages that do not answer.
+    """Examples of one set and kind: at most `count` (0: all) with `negatives` passages that do not answer.
 
     An unanswerable question stands alone: the passage it was written against is the hard case. `literal` keeps only
     answers that stand in their passage; `same_story` mines among the passages of the same article.
     """
 
     name: str
-    negatives: int
+    negatives: int = 0
     questions: str = "questions"
     count: int = 0
     literal: bool = False
     same_story: bool = False
+    kind: Kind = "asked"
 
     @property
     def key(self) -> str:
@@ -53,24 +58,41 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Sources trained together; a source that is named twice is seen twice."""
+    """Sources trained together; a source that is named twice is seen twice, and drawn anew."""
 
     sources: tuple[Source, ...]
     pairs_per_step: int
 
 
-_SQUAD, _DISFLUENT = "squad2_dev_a", "questions_disfluent"
+_SQUAD, _DISFLUENT, _QED, _FAIRY = "squad2_dev_a", "questions_disfluent", "qed_nq_train", "fairytaleqa_train"
 STAGES = (
-    Stage((Source(_SQUAD, 2), Source(_SQUAD, 2, _DISFLUENT, count=1126)), pairs_per_step=32),
     Stage(
         (
             Source(_SQUAD, 1),
-            Source(_SQUAD, 1, _DISFLUENT, count=1200),
-            Source(_SQUAD, 1),
-            Source("qed_nq_train", 2),
-            Source("fairytaleqa_train", 1, count=2000, literal=True, same_story=True),
+            Source(_SQUAD, kind="without_evidence"),
+            Source(_SQUAD, kind="cloze", count=2000),
+            Source(_QED, kind="cloze"),
+            Source(_FAIRY, kind="cloze", count=1500, same_story=True),
         ),
-        pairs_per_step=24,
+        pairs_per_step=32,
+    ),
+    Stage(
+        (
+            *(Source(_SQUAD, 2),) * 3,
+            Source(_SQUAD, 1, _DISFLUENT),
+            *(Source(_SQUAD, kind="without_evidence"),) * 2,
+            *(Source(_SQUAD, kind="edited"),) * 2,
+            Source(_SQUAD, questions=_DISFLUENT, kind="edited"),
+            *(Source(_QED, 2),) * 2,
+            *(Source(_QED, kind="without_evidence"),) * 2,
+            *(Source(_QED, kind="edited"),) * 2,
+            Source(_QED, kind="cloze", count=2000),
+            *(Source(_FAIRY, 1, literal=True, same_story=True),) * 2,
+            Source(_FAIRY, 1, count=2000, same_story=True),
+            Source(_FAIRY, kind="without_evidence", same_story=True),
+            Source(_FAIRY, kind="edited", count=600, literal=True, same_story=True),
+        ),
+        pairs_per_step=32,
     ),
 )
 
@@ -99,14 +121,26 @@ def examples_of(stage: Stage, mined: Mapping[str, Sequence[Example]], *, seed: i
     draw = random.Random(seed)  # noqa: S311 - not a secret
     chosen: list[Example] = []
     for source in stage.sources:
-        usable = [e for e in mined[source.key] if e.answer is not None or not source.literal]
+        rows = [e for e in mined[source.key] if e.answer is not None or not source.literal]
+        usable = [e for e in _of_kind(rows, source, draw) if e is not None]
         count = min([n for n in (source.count, limit, len(usable)) if n] or [0])
-        rows = draw.sample(usable, count) if count < len(usable) else usable
-        chosen += [
-            replace(row, passages=row.passages[: 1 + (source.negatives if row.answerable else 0)]) for row in rows
-        ]
+        drawn = draw.sample(usable, count) if count < len(usable) else usable
+        chosen += [replace(e, passages=e.passages[: 1 + (source.negatives if e.answerable else 0)]) for e in drawn]
     draw.shuffle(chosen)
     return chosen
+
+
+def _of_kind(rows: Sequence[Example], source: Source, draw: random.Random) -> list[Example | None]:
+    passages = [row.passages[0] for row in rows]
+    match source.kind:
+        case "asked":
+            return list(rows)
+        case "without_evidence":
+            return [without_evidence(row) for row in rows]
+        case "edited":
+            return [edited(row, passages, draw) for row in rows]
+        case "cloze":
+            return [cloze(passage, f"{source.name}-cloze", draw) for passage in passages]
 
 
 def train(
