@@ -12,7 +12,7 @@ from typing import Literal
 
 from generate.answer import Conflict
 from generate.assessment import Assessment, Quote, ScoredSentence
-from generate.contradictions import Asked, Statement, agree, asked_of, contradict, statement_of
+from generate.contradictions import Asked, Statement, agree, asked_of, contradict, statement_of, tells
 
 _ANCHORS_MAX = 3
 _ANCHOR_SHARE = 0.3
@@ -46,8 +46,9 @@ class ConflictFinder:
         asked = asked_of(question)
         if asked.kind is None:
             return Findings(assessment)
-        statements = [_Scored(one, statement_of(asked, one.quote)) for one in assessment.sentences[:_OTHERS_MAX]]
-        for best in _anchors(asked, statements):
+        sentences = [one for one in assessment.sentences[:_OTHERS_MAX] if tells(asked, one.quote.text)]
+        statements = [_Scored(one, statement_of(asked, one.quote)) for one in sentences]
+        for best in _anchors(statements, assessment):
             rivals = _rivals(asked, best, statements)
             if rivals:
                 return _settled(assessment, best, rivals)
@@ -66,11 +67,10 @@ class _Scored:
         return self.sentence.quote
 
 
-def _anchors(asked: Asked, statements: Sequence[_Scored]) -> list[_Scored]:
+def _anchors(statements: Sequence[_Scored], assessment: Assessment) -> list[_Scored]:
     """The best sentences that tell something of the kind that is asked for."""
-    telling = [one for one in statements if one.statement.tells(asked)]
-    least = _ANCHOR_SHARE * statements[0].sentence.score if statements else 0.0
-    return [one for one in telling[:_ANCHORS_MAX] if one.sentence.score >= least]
+    least = _ANCHOR_SHARE * assessment.sentences[0].score if assessment.sentences else 0.0
+    return [one for one in statements[:_ANCHORS_MAX] if one.sentence.score >= least]
 
 
 def _rivals(asked: Asked, best: _Scored, statements: Sequence[_Scored]) -> list[_Scored]:

@@ -71,7 +71,7 @@ class Statement:
     """A sentence with what it speaks of.
 
     `terms` include those of the sentence that it points back to; `core` are those of the clause that tells what is
-    asked, and `quantities` its figures; `around` are the terms of its passage and titles.
+    asked, and `quantities` its figures.
     """
 
     quote: Quote
@@ -79,13 +79,13 @@ class Statement:
     terms: frozenset[str]
     core: frozenset[str]
     names: frozenset[str]
-    around: frozenset[str]
     quantities: Quantities
     numbered: Mapping[str, frozenset[str]]
 
-    def tells(self, asked: Asked) -> bool:
-        """Whether it holds something of the kind that is asked for."""
-        return asked.kind == "whether" or _tells(asked, self.quantities)
+    def around(self) -> frozenset[str]:
+        """Terms of its passage and titles."""
+        hit = self.quote.hit
+        return _terms(f"{hit.title or ''}. {hit.heading or ''}. {hit.text}")
 
 
 def asked_of(question: str) -> Asked:
@@ -102,9 +102,14 @@ def asked_of(question: str) -> Asked:
     )
 
 
+def tells(asked: Asked, text: str) -> bool:
+    """Whether a sentence holds something of the kind that is asked for."""
+    return asked.kind == "whether" or (asked.kind is not None and _tells(asked, quantities_of(text)))
+
+
 def statement_of(asked: Asked, quote: Quote) -> Statement:
     """The parts of a quoted sentence."""
-    text, hit = quote.text, quote.hit
+    text = quote.text
     claim, core = claim_of(text), _core(asked, text)
     quantities = quantities_of(core)
     return Statement(
@@ -113,7 +118,6 @@ def statement_of(asked: Asked, quote: Quote) -> Statement:
         _terms(f"{_before(quote)} {text}" if _POINTS_BACK.search(text) else text),
         _terms(core),
         frozenset(claim.names) - _calendar() - quantities_of(text).amounts.keys(),  # a unit may look so
-        _terms(f"{hit.title or ''}. {hit.heading or ''}. {hit.text}"),
         quantities,
         _numbered(text),
     )
@@ -184,7 +188,7 @@ def _same_subject(asked: Asked, one: Statement, other: Statement) -> bool:
     if mine - other.terms and theirs - one.terms:
         return False
     terms = asked.terms - _replaced(asked, one) - _replaced(asked, other)
-    around = min(_covered(terms, side.terms | side.around) for side in (one, other))
+    around = min(_covered(terms, side.terms | side.around()) for side in (one, other))
     if around < _AROUND_MIN:
         return False
     shared, smaller = one.core & other.core, min(len(one.core), len(other.core)) or 1
