@@ -24,6 +24,7 @@ from generate.assessment import (
     idf_of,
     overlaps,
 )
+from generate.claims import claim_of, opposites
 from generate.clauses import count_words, cut_around, sentences_around
 from generate.logistic import LogisticModel
 from ingest.generations import GenerationSpec
@@ -45,6 +46,10 @@ SENTENCE_FEATURES = (
     "context_coverage",
     "answer_type",
     "span_length",
+    "unknown_names",
+    "unknown_figures",
+    "denied",
+    "opposites",
 )
 CONFIDENCE_FEATURES = (*SENTENCE_FEATURES, "margin", "agreement", "sharpness", "best_answers")
 """Orders of the weights; see `_features` and `_confidence_features` for what each is."""
@@ -213,10 +218,12 @@ def _features(
     """In the order of `SENTENCE_FEATURES`: the best span's log-odds; the passage's that it answers; its relevance
     below the best one; 1 / rank; its share of the best fused score; its cosine; shares of the question's content terms
     in the sentence, plain, idf-weighted, and idf-weighted with the passage and its titles counted in; whether the kind
-    of thing asked for is in the span (1), missing (-1) or unknown (0); length of the span, up to 10 words.
+    of thing asked for is in the span (1), missing (-1) or unknown (0); length of the span, up to 10 words; and what
+    speaks against it, as `_contradictions` tells.
     """
     hit = candidate.quote.hit
-    context = candidate.terms | frozenset(analyse_document(f"{hit.title or ''}\n{hit.heading or ''}\n{hit.text}"))
+    around = f"{hit.title or ''}\n{hit.heading or ''}\n{hit.text}"
+    context = candidate.terms | frozenset(analyse_document(around))
     unseen = max(idf.values(), default=1.0)
     weight = sum(idf.get(term, unseen) for term in terms) or 1.0
     marked = hit.text[candidate.spans[0].start : candidate.spans[0].end] if candidate.spans else candidate.quote.text
@@ -232,6 +239,21 @@ def _features(
         sum(idf.get(term, unseen) for term in terms if term in context) / weight,
         answer_type(question, marked),
         min(count_words(marked), 10) / 10 if candidate.spans else 0.0,
+        *_contradictions(question, candidate.quote.text, around),
+    )
+
+
+def _contradictions(question: str, sentence: str, around: str) -> tuple[float, float, float, float]:
+    """Names of the question, and figures, that are not in the passage (0, 1/2, 3/4, …); whether one of question and
+    sentence denies and the other does not; words of the question that have their opposite in the sentence.
+    """
+    asked, said, known = claim_of(question), claim_of(sentence), claim_of(around)
+    held = {word.term for word in known.words}
+    return (
+        1 - 0.5 ** len(set(asked.names) - held),
+        1 - 0.5 ** len(set(asked.figures) - set(known.figures)),
+        float(bool(asked.denials) != bool(said.denials)),
+        1 - 0.5 ** opposites(asked, said),
     )
 
 

@@ -22,7 +22,7 @@ class GenerateSettings(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     generator: Literal["reader", "extractive", "vllm", "openai"] = Field(
-        "extractive",
+        EMBEDDED_READER,
         description="`reader` quotes the sentences in which the embedded reading model finds the answer, `extractive` "
         "those that match the question best; neither needs a language model. `vllm` asks a vLLM server, `openai` any "
         "other OpenAI-compatible one (see docs/vllm.md).",

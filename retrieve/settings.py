@@ -48,7 +48,7 @@ class RetrieveSettings(BaseModel):
     )
     candidates: int = Field(100, ge=1, le=10_000, description="Candidates that each index hands to fusion.")
     reranker_model: str = Field(
-        "",
+        EMBEDDED_RERANKER,
         description="`embedded`: the packaged reading model; a CrossEncoder by hub name or path; empty: no reranking.",
     )
     rerank_candidates: int = Field(20, ge=1, le=500, description="Fused candidates that the reranker reads at most.")

@@ -10,6 +10,9 @@ import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# the reading model belongs to the packaged embedder: tests with a fake one name what they use
+os.environ.setdefault("CITEWELL_RERANKER_MODEL", "")
+os.environ.setdefault("CITEWELL_GENERATOR", "extractive")
 
 from api.bootstrap import Service, open_service
 from api.settings import Settings

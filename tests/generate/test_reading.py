@@ -113,3 +113,21 @@ def test_other_scripts_and_no_passages(runtime: ModelRuntime) -> None:
     english = assessor(runtime, OverlapReader(languages=("en",)))
     assert english.assess("风速多少？", [hit(TEXT)], SPEC).confidence == 0.123
     assert english.assess("What wind?", [], SPEC) == Assessment((), 0.0, {})
+
+
+@pytest.mark.parametrize(
+    ("question", "feature"),
+    [
+        ("When does MV Gannet stop?", "unknown_names"),
+        ("Which of the 12 boats stops?", "unknown_figures"),
+        ("When does MV Fulmar not stop?", "denied"),
+        ("Is the pier new?", "opposites"),
+    ],
+)
+def test_what_speaks_against_an_answer_is_a_signal(runtime: ModelRuntime, question: str, feature: str) -> None:
+    """A name or figure that the passage lacks, a denial, an opposite; the plain question has none of them."""
+    passage = marked(hit(TEXT), ("old", 3.0))
+    place = SENTENCE_FEATURES.index(feature)
+    against = [row[place] for _, row in assessor(runtime).feature_rows(question, [passage])]
+    plain = [row[place] for _, row in assessor(runtime).feature_rows("How is the pier of MV Fulmar?", [passage])]
+    assert max(against) > max(plain) == 0
