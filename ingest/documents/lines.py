@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, insert
 
 from ingest.catalogue import schema
 from ingest.clock import now
@@ -14,6 +14,7 @@ from ingest.collections import Collection
 from ingest.credibility import Credibility
 from ingest.documents.checks import check_access
 from ingest.documents.model import Upload
+from ingest.documents.unchanged import changes_nothing, job_part, present_documents, store_parts
 from ingest.documents.versions import put_version
 
 
@@ -32,7 +33,7 @@ def record_lines(connection: Connection, collection: Collection, job_pk: int, li
     New documents are recorded together, and lines that change nothing too; only the others take a statement or more of
     their own.
     """
-    present = _present(connection, collection, [line.upload.document_id for line in lines])
+    present = present_documents(connection, collection, [line.upload.document_id for line in lines])
     fresh: list[LineUpload] = []
     parts: list[dict[str, Any]] = []
     for line in lines:
@@ -44,46 +45,13 @@ def record_lines(connection: Connection, collection: Collection, job_pk: int, li
         parts += _record_new(connection, collection, job_pk, fresh)
         fresh = []
         row = present[document_id]
-        if row is not None and _changes_nothing(row, line.upload):
-            parts.append(_part(job_pk, line.upload, row.pk, row.version_pk, "unchanged"))
+        if row is not None and changes_nothing(row, line.upload):
+            parts.append(job_part(job_pk, line.upload, row.pk, row.version_pk, "unchanged", kind="line"))
         else:
             present[document_id] = None
-            _store_parts(connection, parts)  # whether a version waits in this job is read there
+            store_parts(connection, parts)  # whether a version waits in this job is read there
             parts = [_put(connection, collection, job_pk, line)]
-    _store_parts(connection, [*parts, *_record_new(connection, collection, job_pk, fresh)])
-
-
-def _present(connection: Connection, collection: Collection, document_ids: Sequence[str]) -> dict[str, Row[Any] | None]:
-    """The documents with these ids, each with its newest version that is live or waits (columns None without one)."""
-    documents, versions = schema.documents, schema.versions
-    joined = documents.outerjoin(
-        versions, (versions.c.document_pk == documents.c.pk) & versions.c.state.in_(("live", "pending"))
-    )
-    query = (
-        select(
-            documents.c.pk,
-            documents.c.document_id,
-            documents.c.metadata,
-            versions.c.pk.label("version_pk"),
-            versions.c.state,
-            versions.c.sha256,
-            versions.c.media_type,
-        )
-        .select_from(joined)
-        .where(
-            documents.c.collection_pk == collection.pk,
-            documents.c.document_id.in_(document_ids),
-            documents.c.tombstoned_at.is_(None),
-        )
-        .order_by(versions.c.version)
-    )
-    return {row.document_id: cast("Row[Any]", row) for row in connection.execute(query)}
-
-
-def _changes_nothing(present: Row[Any], upload: Upload) -> bool:
-    """The newest version is live and has these bytes, and there is nothing else to apply."""
-    same = (present.state, present.sha256, present.media_type) == ("live", upload.blob.sha256, upload.media_type)
-    return same and upload.access is None and upload.metadata in ({}, present.metadata)
+    store_parts(connection, [*parts, *_record_new(connection, collection, job_pk, fresh)])
 
 
 def _record_new(
@@ -111,7 +79,7 @@ def _record_new(
     if access:
         connection.execute(insert(schema.document_access), access)
     return [
-        _part(job_pk, line.upload, document_pk, version_pk, "queued")
+        job_part(job_pk, line.upload, document_pk, version_pk, "queued", kind="line")
         for line, document_pk, version_pk in zip(lines, document_pks, version_pks, strict=True)
     ]
 
@@ -161,22 +129,5 @@ def _put(connection: Connection, collection: Collection, job_pk: int, line: Line
     )
     if not unchanged:
         connection.execute(insert(schema.version_texts).values(version_pk=version_pk, text=line.text))
-    return _part(job_pk, line.upload, document_pk, version_pk, "unchanged" if unchanged else "queued")
-
-
-def _part(job_pk: int, upload: Upload, document_pk: int, version_pk: int, state: str) -> dict[str, Any]:
-    return {
-        "job_pk": job_pk,
-        "document_pk": document_pk,
-        "version_pk": version_pk,
-        "document_id": upload.document_id,
-        "filename": upload.filename,
-        "kind": "line",
-        "stage": "parsing",
-        "state": state,
-    }
-
-
-def _store_parts(connection: Connection, parts: Sequence[dict[str, Any]]) -> None:
-    if parts:
-        connection.execute(insert(schema.job_documents), list(parts))
+    state = "unchanged" if unchanged else "queued"
+    return job_part(job_pk, line.upload, document_pk, version_pk, state, kind="line")

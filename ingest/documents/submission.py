@@ -15,6 +15,7 @@ from ingest.collections import Collection
 from ingest.corpus import CORPUS_MEDIA_TYPES
 from ingest.documents.checks import new_id
 from ingest.documents.model import Submission, SubmittedDocument, Upload
+from ingest.documents.unchanged import changes_nothing, job_part, present_documents, store_parts
 from ingest.documents.versions import fail_version, put_version
 from ingest.errors import NotFound
 from ingest.jobs import queue_job, settle_job_counts
@@ -32,13 +33,33 @@ def submit(
     job_pk = queue_job(
         connection, job_id, "ingest", collection_pk=collection.pk, key_id=key_id, payload={}, stage="parsing"
     )
-    submitted = [_submit_one(connection, collection, job_pk, upload, passwords) for upload in uploads]
+    submitted = _submit_all(connection, collection, job_pk, uploads, passwords)
     settle_job_counts(connection, job_pk)
     if all(document.status != "queued" for document in submitted):
         failed = sum(document.status == "failed" for document in submitted)
         state = outcome(failed, len(submitted))
         connection.execute(update(schema.jobs).where(schema.jobs.c.pk == job_pk).values(state=state))
     return Submission(job_id, tuple(submitted))
+
+
+def _submit_all(
+    connection: Connection, collection: Collection, job_pk: int, uploads: Sequence[Upload], passwords: Passwords
+) -> list[SubmittedDocument]:
+    """Record each in its turn; those that are what they were take no statement of their own."""
+    present = present_documents(connection, collection, [upload.document_id for upload in uploads])
+    submitted: list[SubmittedDocument] = []
+    parts: list[dict[str, Any]] = []
+    for upload in uploads:
+        row = present.pop(upload.document_id, None)
+        if row is not None and changes_nothing(row, upload):
+            parts.append(job_part(job_pk, upload, row.pk, row.version_pk, "unchanged", kind="file"))
+            submitted.append(SubmittedDocument(upload.document_id, upload.filename, "unchanged"))
+        else:
+            store_parts(connection, parts)
+            parts = []
+            submitted.append(_submit_one(connection, collection, job_pk, upload, passwords))
+    store_parts(connection, parts)
+    return submitted
 
 
 def _submit_one(
