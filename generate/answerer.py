@@ -347,7 +347,8 @@ class Answerer:
 
     def _judged(self, task: Task, ranking: Ranking, progress: Progress) -> Findings:
         """The evidence with contradictions settled; its confidence is that of one side, as if the other were not there:
-        a rival answer makes the model doubt, and it is the conflict that decides.
+        a rival answer makes the model doubt, and it is the conflict that decides. Both sides speak of what is asked, so
+        what makes one of them an answer makes the other one too: the surer of both counts.
         """
         question, spec = task.question_used, task.generation.spec
         begun = time.perf_counter()
@@ -359,7 +360,8 @@ class Answerer:
         findings = self._conflicts.find(question, assessment)
         if findings.rivals:
             alone = self._assessor.assess(question, ranking.hits, spec, without=findings.rivals)
-            settled = replace(findings.assessment, confidence=alone.confidence, features=alone.features)
+            surer = max(alone, assessment, key=lambda one: one.confidence)
+            settled = replace(findings.assessment, confidence=surer.confidence, features=surer.features)
             findings = replace(findings, assessment=settled)
         progress.lap("conflicts", begun)
         return findings
