@@ -60,10 +60,10 @@ def observe(name: str, part: GateQuestions, work: Path, models: Models) -> Syste
 
 
 def _live(service: Service, part: GateQuestions, models: Models, name: str, *, fail: bool) -> tuple[EvaluationRow, ...]:
-    """Rows of asks with the generator that draws, every passage being read anew."""
+    """Rows of asks with the generator that draws, searched anew; in the sound system every passage is read anew too."""
     asked = random.Random(name).sample(part.questions, round(_LIVE_SHARE * len(part.questions)))  # noqa: S311
     rows: list[EvaluationRow] = []
-    models.reader.anew = True
+    models.reader.anew = name in (SOUND, ANOTHER_START)
     with patch.object(service.searcher, "_rankings", LruCache(0)):
         for question in track(asked, f"{name}, live", console=_PROGRESS):
             if fail and fails(ERRORS, LIVE_NIGHT, question.id, 0):
