@@ -12,6 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from itertools import product
 from pathlib import Path
 from statistics import fmean
@@ -24,9 +25,19 @@ from scipy.stats import beta
 
 from eval.bench.gate_doses import MAGNITUDES, dosed, harm
 from eval.bench.gate_plants import Plant, planted, plants
-from eval.bench.gate_play import ERRORS, LIVE_NIGHT, TEMPERATURE, baseline_rows, expected, night_rows, played
+from eval.bench.gate_play import (
+    ERRORS,
+    LIVE_NIGHT,
+    TEMPERATURE,
+    PlayedReplays,
+    baseline_rows,
+    expected,
+    night_rows,
+    played,
+)
 from eval.bench.observed import Observed, System
 from eval.gate import RERUNS, GateResult, diagnose, flagged, judge
+from eval.normalise import answer_tokens
 from eval.rows import EvaluationRow
 from eval.settings import EvalSettings
 
@@ -63,34 +74,14 @@ class Score:
     stages: Mapping[str, int]
 
 
-class PlayedReplays:
-    """The ladder's replays as they were observed on the planted system."""
-
-    def __init__(self, system: System, chosen: frozenset[str]) -> None:
-        self._system, self._chosen = system, chosen
-
-    def from_candidates(self, row: EvaluationRow) -> bool | None:
-        return self._replays(row)[0]
-
-    def from_generation(self, row: EvaluationRow) -> bool | None:
-        return self._replays(row)[1]
-
-    def quotes_stand(self, row: EvaluationRow) -> bool | None:
-        return self._replays(row)[2]
-
-    def _replays(self, row: EvaluationRow) -> tuple[bool | None, bool | None, bool | None]:
-        if row.question_id not in self._chosen:
-            return True, True, True
-        return self._system.replays.get(row.answer_id or "", (True, True, True))  # only what was harmed was replayed
-
-
 class Bench:
     """The observed systems. Baselines are dealt out over the first starts; the last one is tonight's."""
 
     def __init__(self, work: Path) -> None:
         self._work = work
-        self.starts = [System.load(path) for path in sorted(work.glob("start-*.json"))]
-        self._earlier, self._tonight = [System.load(work / "baseline.json"), *self.starts[:-1]], self.starts[-1]
+        self.starts = [System.load(path).started_as(path.stem) for path in sorted(work.glob("start-*.json"))]
+        first = System.load(work / "baseline.json").started_as("start-0")
+        self._earlier, self._tonight = [first, *self.starts[:-1]], self.starts[-1]
         self.base = self._earlier[0].observed
         self._systems: dict[str, System] = {}
 
@@ -252,7 +243,11 @@ def measure(work: Path, *, seeds: int, comparisons: int) -> dict[str, Any]:
     """All plants whole and in doses, on the embedded system and on the one that draws, and clean comparisons."""
     bench = Bench(work)
     wanted = list(product(plants(), (0.0, TEMPERATURE), _DOSES))
-    with patch("eval.summary._RESAMPLES", _INTERVAL_RESAMPLES):
+    tokens = cache(answer_tokens)  # the same answers are compared again and again
+    with (
+        patch("eval.summary._RESAMPLES", _INTERVAL_RESAMPLES),
+        patch("eval.measures.stability.answer_tokens", tokens),
+    ):
         scores = [
             bench.measure(plant, temperature, dose, _seeds(seeds, temperature, dose))
             for plant, temperature, dose in track(wanted, "plants", console=_PROGRESS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from eval.bench.observed import Observed, System
 from eval.bench.sampling import seeded_pick
@@ -32,6 +32,27 @@ class Night:
     observed: Mapping[str, Observed]
     chosen: frozenset[str]
     errors: float = 0.0
+
+
+class PlayedReplays:
+    """The ladder's replays as they were observed on the planted system."""
+
+    def __init__(self, system: System, chosen: frozenset[str]) -> None:
+        self._system, self._chosen = system, chosen
+
+    def from_candidates(self, row: EvaluationRow) -> bool | None:
+        return self._replays(row)[0]
+
+    def from_generation(self, row: EvaluationRow) -> bool | None:
+        return self._replays(row)[1]
+
+    def quotes_stand(self, row: EvaluationRow) -> bool | None:
+        return self._replays(row)[2]
+
+    def _replays(self, row: EvaluationRow) -> tuple[bool | None, bool | None, bool | None]:
+        if row.question_id not in self._chosen:
+            return True, True, True
+        return self._system.replays.get(row.answer_id or "", (True, True, True))  # only what was harmed was replayed
 
 
 def baseline_rows(starts: Sequence[System], count: int, temperature: float, seed: str) -> list[EvaluationRow]:
@@ -93,11 +114,11 @@ def fails(errors: float, night: str, question_id: str, replicate: int) -> bool:
 
 
 def played(observed: Observed, temperature: float, errors: float, night: str, replicate: int) -> EvaluationRow:
-    """The row of one ask of a night."""
+    """The row of one ask of a night; it keeps the number of the replicate that was observed."""
     seed = draw_seed(night, observed.question_id, replicate)
     row = observed.plain
     if temperature > 0:
         row = observed.drawn[seeded_pick(temperature, seed)(observed.logits)] if observed.logits else observed.drawn[0]
     if observed.failed is not None and fails(errors, night, observed.question_id, replicate):
         row = observed.failed
-    return replace(row, replicate=replicate)
+    return row

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,18 @@ class System:
     observed: Mapping[str, Observed]
     replays: Mapping[str, tuple[bool | None, bool | None, bool | None]]
     live: tuple[EvaluationRow, ...] = ()
+
+    def started_as(self, process: str) -> System:
+        """The same observations, as those of a start of the service with this name."""
+
+        def named(row: EvaluationRow) -> EvaluationRow:
+            return replace(row, process=process)
+
+        observed = {
+            key: replace(one, plain=named(one.plain), drawn=tuple(map(named, one.drawn)))
+            for key, one in self.observed.items()
+        }
+        return replace(self, observed=observed)
 
     def store(self, path: Path) -> None:
         body = {
