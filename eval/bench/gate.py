@@ -90,6 +90,10 @@ class Bench:
             self._systems[name] = System.load(self._work / f"{file_name(name)}.json")
         return self._systems[name]
 
+    def has(self, plant: Plant) -> bool:
+        """Whether the plant's system was observed."""
+        return (self._work / f"{file_name(plant.system)}.json").exists()
+
     def measure(self, plant: Plant, temperature: float, dose: float | None, seeds: int) -> Score | None:
         """None where the whole plant is weaker than the dose."""
         system, chosen = self.system(plant.system), frozenset[str]()
@@ -137,7 +141,7 @@ class Bench:
         for number in track(range(comparisons), f"clean at {temperature:g}", console=_PROGRESS):
             tonight = everyone[number % len(everyone)]
             earlier = [start for start in everyone if start is not tonight]
-            before = baseline_rows(earlier, _replicates(temperature), temperature, f"clean {number}")
+            before = baseline_rows(earlier, _M if temperature else _M_STEADY, temperature, f"clean {number}")
             first = night_rows(tonight, None, temperature, f"clean night {number}")
             result = _judge(before, first, None)
             if result.wants_confirmation:
@@ -179,7 +183,7 @@ class Bench:
     def live(self) -> dict[str, Any]:
         """Live asks of every system against rows played on what was observed of it."""
         asked, same, different = 0, 0, Counter[str]()
-        names = {plant.system for plant in plants()}
+        names = {plant.system for plant in plants() if self.has(plant)}
         for system in [System.load(self._work / "baseline.json"), *self.starts, *map(self.system, sorted(names))]:
             for row in system.live:
                 other = played(system.observed[row.question_id], TEMPERATURE, ERRORS, LIVE_NIGHT, row.replicate)
@@ -191,7 +195,7 @@ class Bench:
     def _judged(
         self, plant: Plant, system: System, chosen: frozenset[str], temperature: float, seed: int
     ) -> tuple[GateResult, list[EvaluationRow], list[EvaluationRow]]:
-        before = baseline_rows(self._earlier, _replicates(temperature), temperature, f"base {seed}")
+        before = baseline_rows(self._earlier, _M if temperature else _M_STEADY, temperature, f"base {seed}")
         night = planted(plant, system, chosen)
         first = night_rows(self._tonight, night, temperature, f"{plant.name} {seed}")
         result = _judge(before, first, None)
@@ -223,10 +227,6 @@ def _judge(
     return judge(before, first, again, must_pass=frozenset(), settings=_SETTINGS)
 
 
-def _replicates(temperature: float) -> int:
-    return _M if temperature else _M_STEADY
-
-
 def _share(counts: Counter[str], right: frozenset[str]) -> float | None:
     total = sum(counts.values())
     return round(sum(counts[name] for name in right) / total, 4) if total else None
@@ -240,9 +240,9 @@ def _seeds(seeds: int, temperature: float, dose: float | None) -> int:
 
 
 def measure(work: Path, *, seeds: int, comparisons: int) -> dict[str, Any]:
-    """All plants whole and in doses, on the embedded system and on the one that draws, and clean comparisons."""
+    """Clean comparisons, and all plants that were observed, whole and in doses, on both systems."""
     bench = Bench(work)
-    wanted = list(product(plants(), (0.0, TEMPERATURE), _DOSES))
+    wanted = list(product(filter(bench.has, plants()), (0.0, TEMPERATURE), _DOSES))
     tokens = cache(answer_tokens)  # the same answers are compared again and again
     with (
         patch("eval.summary._RESAMPLES", _INTERVAL_RESAMPLES),
@@ -255,6 +255,7 @@ def measure(work: Path, *, seeds: int, comparisons: int) -> dict[str, Any]:
         clean = {name: bench.clean(heat, comparisons) for name, heat in (("embedded", 0.0), ("drawn", TEMPERATURE))}
     return {
         "questions": len(bench.base),
+        "not observed": [plant.name for plant in plants() if not bench.has(plant)],
         "noise": bench.noise(TEMPERATURE),
         "starts": bench.starts_agree(),
         "live": bench.live(),
