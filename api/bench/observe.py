@@ -118,7 +118,8 @@ def _drawn(service: Service, question: EvaluationQuestion) -> tuple[tuple[float,
 
 
 def _place(number: int) -> Pick:
-    return lambda logits: number
+    """The span at this place, or the last one where there are fewer."""
+    return lambda logits: min(number, len(logits) - 1)
 
 
 def _ask(service: Service, question: EvaluationQuestion, generator: SampledSpans, replicate: int) -> EvaluationRow:
