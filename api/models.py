@@ -397,6 +397,9 @@ class SearchRequest(_Request):
     mode: Mode = "hybrid"
     rerank: bool = True
     filter: Filter = {}
+    diversity: float | None = Field(
+        None, ge=0, le=1, description="How much a hit that is like a better one gives way; null is the service's own."
+    )
 
 
 class ScoresResponse(BaseModel):

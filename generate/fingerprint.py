@@ -33,6 +33,7 @@ def pipeline_fingerprint(
             retrieve.credibility_weight,
             retrieve.collapse_duplicates,
             retrieve.spelling,
+            retrieve.diversity,
         ],
         "reranker": [
             reranker,

@@ -28,13 +28,14 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A search request; `filter` is as in the HTTP contract."""
+    """A search request; `filter` is as in the HTTP contract; `diversity` None is that of the settings."""
 
     text: str
     top_k: int = 10
     mode: Mode = "hybrid"
     rerank: bool = True
     filter: Mapping[str, Any] = field(default_factory=dict)
+    diversity: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

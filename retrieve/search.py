@@ -19,13 +19,14 @@ from retrieve.analysis import analyse_query
 from retrieve.candidates import Candidates
 from retrieve.collapse import collapse_duplicates
 from retrieve.dates import date_terms
+from retrieve.diversity import diversified, vectors_of
 from retrieve.fusion import FusedHit, embedder_fits
 from retrieve.fusion_weights import FusionTable, fuse_vector_and_lexical
 from retrieve.generation_index import Snapshot
 from retrieve.hydration import Hydration
 from retrieve.lexical.base import LexicalSnapshot
 from retrieve.merging import merge_neighbours
-from retrieve.query import Access, Query, Ranking
+from retrieve.query import Access, Hit, Query, Ranking
 from retrieve.rerank import Reranker, reranks
 from retrieve.restriction import Restriction
 from retrieve.settings import RetrieveSettings
@@ -151,7 +152,8 @@ class Searcher:
             with _timed(timings, "rerank"):
                 head = hits[: max(self._settings.rerank_candidates, query.top_k)]  # what it does not read is left out
                 hits = self._reranker.rerank(query.text, head, timeout_s=self._settings.search_timeout_s)
-        hits = [replace(hit, rank=rank) for rank, hit in enumerate(merge_neighbours(hits)[: query.top_k], start=1)]
+        shown = self._varied(query, merge_neighbours(hits))[: query.top_k]
+        hits = [replace(hit, rank=rank) for rank, hit in enumerate(shown, start=1)]
         return Ranking(
             tuple(hits),
             generation.generation,
@@ -160,6 +162,13 @@ class Searcher:
             vector_used,
             timings,
         )
+
+    def _varied(self, query: Query, hits: list[Hit]) -> list[Hit]:
+        diversity = self._settings.diversity if query.diversity is None else query.diversity
+        if not diversity:
+            return hits
+        vectors = vectors_of(self._catalogue, hits)
+        return diversified(hits, vectors, diversity=diversity, top_k=query.top_k)
 
     def _candidates(
         self,
@@ -248,7 +257,7 @@ def _query_key(query: Query) -> tuple[Hashable, ...]:
         conditions: Hashable = json.dumps(query.filter, sort_keys=True)
     except (TypeError, ValueError, RecursionError):
         conditions = id(query)
-    return query.text, query.top_k, query.mode, query.rerank, conditions
+    return query.text, query.top_k, query.mode, query.rerank, query.diversity, conditions
 
 
 @contextmanager

@@ -80,6 +80,12 @@ class RetrieveSettings(BaseModel):
         True,
         description="Leave out a passage of a near duplicate that says nothing beyond a better one; it is named there.",
     )
+    diversity: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="How much a hit that is like a better one gives way (maximal marginal relevance); 0: not.",
+    )
     query_cache_entries: int = Field(
         4_096, ge=0, description="Query embeddings that are remembered (1.5 kB each with 384 dimensions)."
     )

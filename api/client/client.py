@@ -277,8 +277,11 @@ class Client:
         mode: Mode = "hybrid",
         rerank: bool = True,
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - the contract's name
+        diversity: float | None = None,
     ) -> SearchResult:
         body = {"query": query, "top_k": top_k, "mode": mode, "rerank": rerank, "filter": dict(filter or {})}
+        if diversity is not None:
+            body["diversity"] = diversity
         return cast(SearchResult, self._json("POST", f"{_collection(collection)}/search", json=body))
 
     def ask(

@@ -30,7 +30,14 @@ async def search(
 def _search(service: Service, name: str, body: SearchRequest, caller: Caller) -> str:
     """The response as JSON, made here: the event loop, which every request shares, only sends it."""
     collection = service.collections.get(name)
-    query = Query(body.query, top_k=body.top_k, mode=body.mode, rerank=body.rerank, filter=body.filter)
+    query = Query(
+        body.query,
+        top_k=body.top_k,
+        mode=body.mode,
+        rerank=body.rerank,
+        filter=body.filter,
+        diversity=body.diversity,
+    )
     ranking = service.searcher.search(
         query, collection_pk=collection.pk, generation=collection.live_generation, access=caller.access
     )

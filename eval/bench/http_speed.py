@@ -2,7 +2,8 @@
 
 Compares with the time of one query embedding alone (the same model, in this process, one at a time between the
 searches, so that whatever else runs on the machine slows both), and measures 1, 4, 16 and 64 clients. Every query is
-asked once, so no cache answers. Prints one JSON object.
+asked once, so no cache answers. With `--pid` (of the service, on Linux) it also tells processor time, which other work
+on the machine does not stretch. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import os
 import statistics
 import sys
 import threading
@@ -36,6 +38,8 @@ class Load:
     per_second: float
     p50_ms: float
     p95_ms: float
+    cpu_ms: float | None
+    """Processor time of the service a search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class Speed:
     """The figures of one run."""
 
     embedding_p50_ms: float
+    embedding_cpu_ms: float
     search_p50_ms: float
     cached_p50_ms: float
     loads: tuple[Load, ...]
@@ -75,7 +80,14 @@ class SearchClient:
 
 
 def measure_speed(
-    url: str, collection: str, queries: Iterator[str], encoder: Encoder, *, searches: int, clients: Sequence[int]
+    url: str,
+    collection: str,
+    queries: Iterator[str],
+    encoder: Encoder,
+    *,
+    searches: int,
+    clients: Sequence[int],
+    pid: int | None = None,
 ) -> Speed:
     """`searches` searches a number of clients; takes a new query from `queries` each time."""
     client = SearchClient(url, collection)
@@ -83,18 +95,21 @@ def measure_speed(
         encoder.encode([query], "query", fast=True)
         client.search(query)
     embedding, alone, again = [], [], []
+    cpu_s = 0.0
     for query in islice(queries, searches):
-        begun = time.perf_counter()
+        begun, cpu_begun = time.perf_counter(), time.process_time()
         encoder.encode([query], "query", fast=True)
         embedding.append((time.perf_counter() - begun) * 1000)
+        cpu_s += time.process_time() - cpu_begun
         alone.append(client.search(query))
         again.append(client.search(query))
     client.close()
-    loads = tuple(measure_load(url, collection, list(islice(queries, searches)), clients=n) for n in clients)
-    return Speed(statistics.median(embedding), statistics.median(alone), statistics.median(again), loads)
+    loads = tuple(measure_load(url, collection, list(islice(queries, searches)), clients=n, pid=pid) for n in clients)
+    medians = (statistics.median(times) for times in (alone, again))
+    return Speed(statistics.median(embedding), cpu_s * 1000 / len(embedding), *medians, loads)
 
 
-def measure_load(url: str, collection: str, queries: Sequence[str], *, clients: int) -> Load:
+def measure_load(url: str, collection: str, queries: Sequence[str], *, clients: int, pid: int | None = None) -> Load:
     """Shares the queries out among the clients; the clock runs from the first request to the last reply."""
     pending, lock = iter(queries), threading.Lock()
     times: list[float] = []
@@ -110,18 +125,31 @@ def measure_load(url: str, collection: str, queries: Sequence[str], *, clients: 
         client.close()
 
     threads = [threading.Thread(target=work) for _ in range(clients)]
-    begun = time.perf_counter()
+    begun, cpu_begun = time.perf_counter(), _cpu_s(pid)
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    seconds = time.perf_counter() - begun
+    seconds, cpu_s = time.perf_counter() - begun, _cpu_s(pid) - cpu_begun
     if len(times) < len(queries):
         raise RuntimeError(f"only {len(times)} of {len(queries)} searches were answered; see the service's log")
     ordered = sorted(times)
     return Load(
-        clients, len(times), len(times) / seconds, statistics.median(ordered), ordered[int(0.95 * len(ordered))]
+        clients,
+        len(times),
+        len(times) / seconds,
+        statistics.median(ordered),
+        ordered[int(0.95 * len(ordered))],
+        None if pid is None else cpu_s * 1000 / len(times),
     )
+
+
+def _cpu_s(pid: int | None) -> float:
+    """Seconds that the processor has spent on a process since it began; 0 of none."""
+    if pid is None:
+        return 0.0
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def english_queries(data: Path) -> Iterator[str]:
@@ -138,6 +166,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the public sets")
     parser.add_argument("--searches", type=int, default=500, help="searches a number of clients")
     parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS)
+    parser.add_argument("--pid", type=int, help="process of the service")
     arguments = parser.parse_args()
     encoder = SentenceTransformerEncoder("all-MiniLM-L6-v2")
     speed = measure_speed(
@@ -147,6 +176,7 @@ def main() -> None:
         encoder,
         searches=arguments.searches,
         clients=arguments.clients,
+        pid=arguments.pid,
     )
     report = {**asdict(speed), "search_to_embedding": speed.search_to_embedding}
     sys.stdout.write(json.dumps(report, indent=2) + "\n")

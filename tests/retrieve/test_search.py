@@ -289,3 +289,23 @@ def test_a_question_with_a_slip_or_another_way_to_write_a_day_finds_its_document
     assert [hit.document_id for hit in ranking(service, slip).hits] == ["a.txt"]
     assert ranking(service, slip, spelling=False).hits == ()
     assert [hit.document_id for hit in ranking(service, Query("2024-01-05", mode="lexical")).hits] == ["b.txt"]
+
+
+def test_variety_puts_another_passage_before_a_repetition(service: Service) -> None:
+    """By the request, else by the settings; another variety is another question to the cache."""
+    ingest(
+        service,
+        {
+            "a.txt": b"ferry ferry ferry times of the ferry",
+            "b.txt": b"ferry ferry times of the ferry",
+            "c.txt": b"the ferry has a kitchen with soup",
+        },
+    )
+
+    def found(asked: float | None, **settings: object) -> list[str]:
+        query = Query("ferry times", top_k=2, diversity=asked)
+        return [hit.document_id for hit in ranking(service, query, **settings).hits]
+
+    assert sorted(found(None)) == ["a.txt", "b.txt"]
+    assert "c.txt" in found(0.9)
+    assert found(None, diversity=0.9) == found(0.9)
