@@ -15,23 +15,20 @@ from ingest.catalogue import Catalogue, schema
 from ingest.generations import Generation, GenerationSpec
 from ingest.models import Encoder, FloatArray, ModelRuntime, Priority
 from retrieve import hydration
-from retrieve.analysis import analyse_query
 from retrieve.candidates import Candidates
 from retrieve.collapse import collapse_duplicates
-from retrieve.dates import date_terms
 from retrieve.diversity import diversified, vectors_of
 from retrieve.fusion import FusedHit, embedder_fits
 from retrieve.fusion_weights import FusionTable, fuse_vector_and_lexical
 from retrieve.generation_index import Snapshot
 from retrieve.hydration import Hydration
-from retrieve.lexical.base import LexicalSnapshot
 from retrieve.merging import merge_neighbours
 from retrieve.query import Access, Hit, Query, Ranking
+from retrieve.query_terms import query_terms
 from retrieve.rerank import Reranker, reranks
 from retrieve.restriction import Restriction
 from retrieve.settings import RetrieveSettings
 from retrieve.snapshots import Indexes
-from retrieve.spelling import corrected
 from retrieve.visibility import VisibleVersions
 
 _HYDRATE_FACTOR = 3
@@ -192,21 +189,14 @@ class Searcher:
         lexical = Candidates.none()
         if query.mode != "vector":
             with _timed(timings, "lexical"):
-                lexical = snapshot.lexical.search(
-                    self._terms(query.text, snapshot.lexical), top_k=depth, restriction=restriction
-                )
+                terms = query_terms(query.text, snapshot.lexical, spelling=self._settings.spelling)
+                lexical = snapshot.lexical.search(terms, top_k=depth, restriction=restriction)
         if embedded is None:
             return Candidates.none(), lexical, vector_used
         with _timed(timings, "embed"):
             embedding = embedded()
         with _timed(timings, "vector"):
             return snapshot.vector.search(embedding, top_k=depth, restriction=restriction), lexical, vector_used
-
-    def _terms(self, text: str, lexical: LexicalSnapshot) -> list[str]:
-        """Of a question. Whether a term is known does not depend on who asks, as term statistics do not."""
-        terms = analyse_query(text)
-        mended = corrected(terms, lexical.documents_with) if self._settings.spelling else terms
-        return [*mended, *date_terms(text)]
 
     def _begin_embedding(self, text: str, encoder: Encoder) -> Callable[[], FloatArray]:
         """The function that waits for the query's vector, float32 of shape (dimensions,), where it is not known yet."""

@@ -26,10 +26,10 @@ from eval.offline_collection import EmbeddingCache, OfflineCollection, build_col
 from eval.retrieval_sets import RetrievalSet, report_sets
 from ingest.chunking import contextual_text
 from ingest.models import Encoder, FloatArray, SentenceTransformerEncoder
-from retrieve.analysis import analyse_query
 from retrieve.candidates import Candidates
 from retrieve.fusion import embedder_fits
 from retrieve.fusion_weights import FusionTable, fuse_vector_and_lexical
+from retrieve.query_terms import query_terms
 from retrieve.settings import RetrieveSettings
 
 HYBRID, VECTOR, LEXICAL = "citewell hybrid", "citewell vector", "citewell lexical"
@@ -59,11 +59,13 @@ def own_rankings(
     passages: RetrievalSet, collection: OfflineCollection, encoder: Encoder, queries: FloatArray, fusion: FusionTable
 ) -> Mapping[str, Rankings]:
     """The first ten passages of each question, by each of `OURS`, with the settings and weights that are shipped."""
-    method, weights = fusion.fusion_of(encoder.name, RetrieveSettings.model_validate({}).fusion)
+    settings = RetrieveSettings.model_validate({})
+    method, weights = fusion.fusion_of(encoder.name, settings.fusion)
     rankings: dict[str, dict[str, list[str]]] = {system: {} for system in OURS}
     for question, vector in zip(passages.questions, queries, strict=True):
         near = collection.vector.search(vector, top_k=_DEPTH)
-        worded = collection.lexical.search(analyse_query(question.text), top_k=_DEPTH)
+        terms = query_terms(question.text, collection.lexical, spelling=settings.spelling)
+        worded = collection.lexical.search(terms, top_k=_DEPTH)
         fits = embedder_fits(question.text, languages=encoder.languages)
         fused = fuse_vector_and_lexical(
             near if fits else Candidates.none(),
