@@ -43,4 +43,5 @@ app.command()(doctor)
 def main() -> None:
     """The console script `citewell`."""
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # a command shows one bar, its own
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads of a model that wait leave the processor to others
     app()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -115,7 +116,9 @@ class SentenceTransformerEncoder:
         torch, device = self._torch, self._model.device
         features = self._batch(prepared, kind)
         features = {name: value.to(device) if torch.is_tensor(value) else value for name, value in features.items()}
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=fast and self._bfloat16):
+        threads = _one_thread(torch) if kind == "query" else nullcontext()
+        precision = torch.autocast(device.type, torch.bfloat16, enabled=fast and self._bfloat16)
+        with threads, torch.inference_mode(), precision:
             vectors = self._model(features, task=kind)["sentence_embedding"].float()
             vectors = torch.nn.functional.normalize(vectors[:, : self.dimensions], dim=1)
         return np.asarray(vectors.cpu().numpy(), dtype=np.float32)
@@ -167,6 +170,17 @@ class SentenceTransformerEncoder:
             else value
             for name, value in first.items()
         }
+
+
+@contextmanager
+def _one_thread(torch: Any) -> Iterator[None]:
+    """A question is too short to be shared: on a busy machine threads would wait for each other most of the time."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _prompt(prompts: Mapping[str, str | None], names: Sequence[str]) -> str | None:

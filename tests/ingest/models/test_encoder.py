@@ -88,6 +88,27 @@ def test_the_format_of_bulk_work_follows_the_processor(monkeypatch: pytest.Monke
         assert np.array_equal(fast, exact) is not supported
 
 
+def test_a_question_is_embedded_in_one_thread_and_the_rest_keeps_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told while the model runs: sharing a dozen words costs more in waiting than it saves."""
+    threads, seen = torch.get_num_threads(), list[int]()
+    encoder = SentenceTransformerEncoder("all-MiniLM-L6-v2")
+    forward = encoder._model.forward
+
+    def look(*arguments: object, **options: object) -> object:
+        seen.append(torch.get_num_threads())
+        return forward(*arguments, **options)
+
+    monkeypatch.setattr(encoder._model, "forward", look)
+    torch.set_num_threads(2)
+    try:
+        for kind in ("query", "document"):
+            encoder.encode(["when does the ferry leave"], kind, fast=False)
+        assert seen == [1, 2]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+
+
 def test_like_texts_are_nearer(encoder: Encoder) -> None:
     """What embedding is for."""
     texts = [
