@@ -105,8 +105,13 @@ def measure_speed(
         again.append(client.search(query))
     client.close()
     loads = tuple(measure_load(url, collection, list(islice(queries, searches)), clients=n, pid=pid) for n in clients)
-    medians = (statistics.median(times) for times in (alone, again))
-    return Speed(statistics.median(embedding), cpu_s * 1000 / len(embedding), *medians, loads)
+    return Speed(
+        statistics.median(embedding),
+        cpu_s * 1000 / len(embedding),
+        statistics.median(alone),
+        statistics.median(again),
+        loads,
+    )
 
 
 def measure_load(url: str, collection: str, queries: Sequence[str], *, clients: int, pid: int | None = None) -> Load:
