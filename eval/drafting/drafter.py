@@ -59,7 +59,7 @@ class Drafter:
         made = [_plain(fact, writer.source) for fact in chosen]
         made += [two for pair in _pairs(chosen) if (two := _two_documents(*pair, writer.source)) is not None]
         variants = [
-            [*_variants(fact, writer.source), *self._edited(fact, names, writer.source, draw)] for fact in chosen
+            [*self._edited(fact, names, writer.source, draw), *_variants(fact, writer.source)] for fact in chosen
         ]
         for place in range(max(map(len, variants), default=0)):
             made += [found[(place + number) % len(found)] for number, found in enumerate(variants) if found]

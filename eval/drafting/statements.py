@@ -21,6 +21,7 @@ _NAME = r"(?:[A-Z][\w'’-]+ ){1,3}[A-Z][\w'’-]+"
 _VERB = r"(?:\w+ed|built|held|made|sold|bought|set up|lost|won|written|begun|given|laid|sunk|let|led)"
 _SUBJECT = r"(?P<s>[A-Z][^,;:()]{2,80}?)"
 _REST = r"(?P<rest>[^,;:]{0,40}?)"
+_BE = r"(?:is|are|was|were)"
 _NO_SUBJECT = re.compile(
     r"(?:It|He|She|They|We|You|I|This|That|These|Those|There|Here|If|When|Where|Who|What|His|Her|Their|Its|Our|Both|Each"
     r"|(?:The|An?) [\w-]+ (?:is|are|was|were|costs?|has|holds|carries|opens|closes|starts|begins"
@@ -66,7 +67,7 @@ _RULES: tuple[_Rule, ...] = (
         lambda m: (f"Within what time must {_inside(m['s'])} be {m['v']}{m['rest']}", m["a"]),
     ),
     (
-        re.compile(rf"^{_SUBJECT} (?P<be>is|are|was|were) (?:set at |limited to )?(?P<a>{_FIGURE})(?=[ ,;.]|$)"),
+        re.compile(rf"^(?!\S+ {_BE} ){_SUBJECT} (?P<be>{_BE}) (?:set at |limited to )?(?P<a>{_FIGURE})(?=[ ,;.]|$)"),
         lambda m: (f"What {m['be']} {_inside(m['s'])}", m["a"]),
     ),
 )  # fmt: skip

@@ -37,6 +37,7 @@ def test_a_plain_statement_becomes_its_question(sentence: str, question: str, an
     [
         "It was built in 1871 by the company of Tolm.",
         "The cost was £214,600.",
+        "Sickness was 4.9 per cent of days.",
         "The keeper liked the light, and so did all.",
         "",
     ],
