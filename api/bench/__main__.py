@@ -17,7 +17,8 @@ from api.bench.labels import labels
 from api.bench.observe import observe
 from api.bench.variants import ANOTHER_START, SOUND, Models, variants
 from eval.bench.calibration import load_labels, measure_promise
-from eval.bench.gate import file_name, measure
+from eval.bench.gate import file_name
+from eval.bench.gate_measure import measure
 from eval.bench.gate_questions import GateQuestions, gate_questions
 
 _STARTS = 3

@@ -6,8 +6,10 @@ import asyncio
 import random
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import track
@@ -15,6 +17,7 @@ from rich.progress import track
 from api.bench.variants import Models, Variant, build, chunks_of, drop_chunks, running
 from api.bootstrap import DEFAULT_COLLECTION, Service
 from eval.bench.gate_questions import COUNTERFEITS, GateQuestions, evaluation_question
+from eval.bench.kept import KeptResults
 from eval.fit_reading import removed_passages
 from eval.learn_then_test import Labelled
 from eval.probing import label, probe
@@ -42,15 +45,20 @@ def labels(data: Path, part: GateQuestions, work: Path, *, per_passage: int) -> 
     missing = [*sorted(gone), *fakes]
     variant = Variant(edit=lambda folder, _: drop_chunks(folder, chunks_of(folder, missing)))
     with running(work / "data", variant, part, models) as service:
-        found = [_labelled(service, _without(question, gone)) for question in track(asked, "labels", console=_PROGRESS)]
-    return [one for one in found if one is not None]
+        kept = KeptResults(work / "labels.jsonl")
+        found = [
+            kept.get([question.id], partial(_labelled, service, _without(question, gone)))
+            for question in track(asked, "labels", console=_PROGRESS)
+        ]
+    return [Labelled(**one) for one in found if one is not None]
 
 
-def _labelled(service: Service, question: EvaluationQuestion) -> Labelled | None:
+def _labelled(service: Service, question: EvaluationQuestion) -> dict[str, Any] | None:
     collection, top_k = service.collections.get(DEFAULT_COLLECTION), service.settings.ask_top_k
     setting = Setting(collection, collection.live_generation, Access.everything(), None, top_k, 0.0, "labels")
     outcome = asyncio.run(probe(question, answerer=service.answerer, searcher=service.searcher, setting=setting))
-    return label(question, outcome)
+    found = label(question, outcome)
+    return None if found is None else asdict(found)
 
 
 def _some_a_passage(questions: Sequence[SetQuestion], count: int) -> list[SetQuestion]:

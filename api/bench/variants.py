@@ -143,11 +143,14 @@ def running(
 
 
 def build(data: Path, part: GateQuestions, models: Models) -> None:
-    """The data directory of the sound system."""
-    with running(data, Variant(), part, models, in_place=True) as service:
+    """The data directory of the sound system; one that was not finished is begun anew."""
+    unfinished = data.with_name("unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    with running(unfinished, Variant(), part, models, in_place=True) as service:
         service.put_collection(DEFAULT_COLLECTION, CollectionSettings(source_priors=PRIORS))
         upload(service, part.passages)
         _settle(service)
+    unfinished.rename(data)
 
 
 def upload(service: Service, passages: Sequence[Passage]) -> None:

@@ -1,23 +1,17 @@
-"""How well the gate tells a regression from noise: `python -m eval.bench.gate --work DIR`, on what was observed.
+"""How well the gate tells a regression from noise, on what was observed of sound and of planted systems.
 
-`make bench-gate` makes the observations first. A plant is judged whole, and in doses: it holds for as many questions as
+A plant is judged whole, and in doses: it holds for as many questions as
 bring its true effect, known exactly from the chances of every row, to the wished number of points.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import cache
-from itertools import product
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
-from unittest.mock import patch
 
 from rich.console import Console
 from rich.progress import track
@@ -37,18 +31,11 @@ from eval.bench.gate_play import (
 )
 from eval.bench.observed import Observed, System
 from eval.gate import RERUNS, GateResult, diagnose, flagged, judge
-from eval.normalise import answer_tokens
 from eval.rows import EvaluationRow
 from eval.settings import EvalSettings
 
 _PROGRESS = Console(stderr=True)
 _M, _M_STEADY = 20, 5
-_DOSES: Mapping[float | None, int] = {None: 1, 0.01: 4, 0.02: 4, 0.03: 1, 0.05: 1, 0.08: 4}
-"""Doses, each with the divisor of its number of seeds: those that the promise is about have all of them."""
-
-_INTERVAL_RESAMPLES = 10
-"""Intervals are for reports; no verdict rests on them."""
-
 _TOO_WEAK = 0.9
 _SETTINGS = EvalSettings.model_validate({})
 
@@ -230,49 +217,3 @@ def _judge(
 def _share(counts: Counter[str], right: frozenset[str]) -> float | None:
     total = sum(counts.values())
     return round(sum(counts[name] for name in right) / total, 4) if total else None
-
-
-def _seeds(seeds: int, temperature: float, dose: float | None) -> int:
-    """The embedded system draws nothing: a whole plant is one case, and doses differ by their questions only."""
-    if temperature == 0:
-        return 1 if dose is None else max(seeds // 4, 1)
-    return max(seeds // _DOSES[dose], 1)
-
-
-def measure(work: Path, *, seeds: int, comparisons: int) -> dict[str, Any]:
-    """Clean comparisons, and all plants that were observed, whole and in doses, on both systems."""
-    bench = Bench(work)
-    wanted = list(product(filter(bench.has, plants()), (0.0, TEMPERATURE), _DOSES))
-    tokens = cache(answer_tokens)  # the same answers are compared again and again
-    with (
-        patch("eval.summary._RESAMPLES", _INTERVAL_RESAMPLES),
-        patch("eval.measures.stability.answer_tokens", tokens),
-    ):
-        scores = [
-            bench.measure(plant, temperature, dose, _seeds(seeds, temperature, dose))
-            for plant, temperature, dose in track(wanted, "plants", console=_PROGRESS)
-        ]
-        clean = {name: bench.clean(heat, comparisons) for name, heat in (("embedded", 0.0), ("drawn", TEMPERATURE))}
-    return {
-        "questions": len(bench.base),
-        "not observed": [plant.name for plant in plants() if not bench.has(plant)],
-        "noise": bench.noise(TEMPERATURE),
-        "starts": bench.starts_agree(),
-        "live": bench.live(),
-        "clean": clean,
-        "plants": [asdict(one) for one in scores if one is not None],
-    }
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Judge planted regressions on what was observed.")
-    parser.add_argument("--work", type=Path, default=Path(".bench/gate"), help="folder of what was observed")
-    parser.add_argument("--seeds", type=int, default=20, help="draws a plant and dose")
-    parser.add_argument("--comparisons", type=int, default=60, help="comparisons of the system with itself")
-    arguments = parser.parse_args()
-    report = measure(arguments.work, seeds=arguments.seeds, comparisons=arguments.comparisons)
-    sys.stdout.write(json.dumps(report, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main()
