@@ -40,7 +40,9 @@ def harm(
     chosen: Set[str],
     temperature: float,
 ) -> float:
-    """The exact change of a rate for the worse, where the plant holds for the chosen questions."""
+    """The exact change of a rate for the worse, where the plant holds for the chosen questions; 0 where nothing is left
+    to count.
+    """
     before = [expected(one, metric, temperature) for one in base.values()]
     after = [
         expected(system.observed[key], metric, temperature, plant.errors)
@@ -48,6 +50,8 @@ def harm(
         else expected(one, metric, temperature)
         for key, one in base.items()
     ]
+    if not any(one is not None and one[1] > 0 for one in after):
+        return 0.0
     return _worse(metric, level(after) - level(before))
 
 
