@@ -1,6 +1,7 @@
 """Keeps the credibility of documents up to date: works off the marks that changes leave, on a thread of its own.
 
-It begins when nothing has been ingested for a moment, goes on in small steps, and stands back while documents come in.
+It begins when nothing has been ingested for a moment, goes on in small steps with rests between them, and stands back
+while documents come in.
 Killed, it finds the marks at the next start.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
@@ -25,6 +27,7 @@ _LOG = logging.getLogger(__name__)
 _LOOK_S = 2.0
 _STAND_BACK_S = 30.0
 _DOCUMENTS_AT_ONCE = 20
+_SHARE_OF_TIME = 0.25
 _FACTS_AT_ONCE = 500
 
 
@@ -62,10 +65,17 @@ class CredibilityKeeper:
                     waited += _LOOK_S
                     continue
                 waited = 0.0
-                while self._step() and not self._closed.is_set() and not self._is_ingesting():
+                while self._paced_step() and not self._closed.is_set() and not self._is_ingesting():
                     pass
             except CitewellError as failure:  # a full disk, say: the marks stay
                 _LOG.warning("credibility is not up to date for now: %s", failure)
+
+    def _paced_step(self) -> bool:
+        """A step, and a rest that is so long that questions are not slowed down by a large upload for minutes."""
+        begun = time.monotonic()
+        went_on = self._step()
+        self._closed.wait((time.monotonic() - begun) * (1 / _SHARE_OF_TIME - 1))
+        return went_on
 
     def _is_ingesting(self) -> bool:
         jobs = schema.jobs

@@ -51,12 +51,12 @@ class RetrieveSettings(BaseModel):
         EMBEDDED_RERANKER,
         description="`embedded`: the packaged reading model; a CrossEncoder by hub name or path; empty: no reranking.",
     )
-    rerank_candidates: int = Field(20, ge=1, le=500, description="Fused candidates that the reranker reads at most.")
+    rerank_candidates: int = Field(16, ge=1, le=500, description="Fused candidates that the reranker reads at most.")
     rerank_first: int = Field(
-        10, ge=1, le=500, description="Of these the embedded model reads so many first, and the others if need be."
+        8, ge=1, le=500, description="Of these the embedded model reads so many first, and the others if need be."
     )
     rerank_clear_margin: float = Field(
-        6.0,
+        5.0,
         ge=0,
         description="The others are left unread where one answers and is so far above the last one read.",
         json_schema_extra={"unit": "logits"},
