@@ -18,7 +18,7 @@ from tests.api.live import problem
 from tests.ingestion import ingest_texts
 
 DRAFTS = "/v1/collections/default/drafts"
-TEXT = "The lighthouse of Tolm was built in 1871. The tower of Tolm has 96 steps. The lamp costs £40 a year."
+TEXT = "The lighthouse of Tolm was built in 1871. The tower of Tolm has 96 steps. The lamp of Tolm costs £40 a year."
 EXAMPLES = "/v1/collections/default/training_examples"
 
 
