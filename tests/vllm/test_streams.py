@@ -20,7 +20,7 @@ from tests.vllm.services import ASK, service_on
 STREAMS = 64
 LEAVING = 21
 ROUNDS = 3
-TOKENS = 300
+TOKENS = 900
 MEMORY_GROWTH_MIB = 30
 LET_GO_S = 20
 
