@@ -95,6 +95,19 @@ class Candidate:
         return " ".join(analyse_document(text))
 
 
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """A passage with its title and heading: its text and its terms."""
+
+    text: str
+    terms: frozenset[str]
+
+    @classmethod
+    def of(cls, hit: Hit) -> _Around:
+        text = f"{hit.title or ''}\n{hit.heading or ''}\n{hit.text}"
+        return cls(text, frozenset(analyse_document(text)))
+
+
 class ReadingAssessor:
     """Judges evidence by what a reading model says of it. Synchronous and thread-safe."""
 
@@ -142,7 +155,8 @@ class ReadingAssessor:
         terms = content_terms(question)
         idf = idf_of([candidate.terms for candidate in candidates])
         best = max((reading.relevance for reading in readings), default=0.0)
-        return [(c, _features(question, terms, c, hits, best, idf)) for c in candidates]
+        around = {hit.chunk_id: _Around.of(hit) for hit in hits}
+        return [(c, _features(question, terms, c, hits, best, idf, around[c.quote.hit.chunk_id])) for c in candidates]
 
     def _readings(self, question: str, hits: Sequence[Hit]) -> list[Reading]:
         unread = [hit for hit in hits if hit.reading is None]
@@ -214,6 +228,7 @@ def _features(
     hits: Sequence[Hit],
     best_relevance: float,
     idf: Mapping[str, float],
+    around: _Around,
 ) -> tuple[float, ...]:
     """In the order of `SENTENCE_FEATURES`: the best span's log-odds; the passage's that it answers; its relevance
     below the best one; 1 / rank; its share of the best fused score; its cosine; shares of the question's content terms
@@ -222,8 +237,7 @@ def _features(
     speaks against it, as `_contradictions` tells.
     """
     hit = candidate.quote.hit
-    around = f"{hit.title or ''}\n{hit.heading or ''}\n{hit.text}"
-    context = candidate.terms | frozenset(analyse_document(around))
+    context = candidate.terms | around.terms
     unseen = max(idf.values(), default=1.0)
     weight = sum(idf.get(term, unseen) for term in terms) or 1.0
     marked = hit.text[candidate.spans[0].start : candidate.spans[0].end] if candidate.spans else candidate.quote.text
@@ -239,7 +253,7 @@ def _features(
         sum(idf.get(term, unseen) for term in terms if term in context) / weight,
         answer_type(question, marked),
         min(count_words(marked), 10) / 10 if candidate.spans else 0.0,
-        *_contradictions(question, candidate.quote.text, around),
+        *_contradictions(question, candidate.quote.text, around.text),
     )
 
 
