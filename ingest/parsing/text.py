@@ -23,6 +23,7 @@ _UNDERLINE = re.compile(r" {0,3}(=+|-{2,})[ \t]*$")
 _NOT_A_TITLE = re.compile(r"\s*($|[|>#*+-]|\d+[.)]|```|~~~|<)")
 _FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|$)", re.DOTALL)
 _FRONT_MATTER_DATES = ("modified", "last_modified", "lastmod", "updated", "date")
+_BYTES_PER_CHAR_MAX = 4  # of UTF-8, UTF-32 and GB 18030
 _DELIMITERS = ",;\t|"
 _CELL_LINES_MAX = 100  # a longer cell is a stray quotation mark that swallowed the rest of the file
 
@@ -127,9 +128,10 @@ def _steadiest_delimiter(text: str) -> str:
 
 
 def _read(source: SourceFile, limits: ParseLimits) -> DecodedText:
-    size = source.path.stat().st_size
-    if size > limits.decompressed_bytes_max:
-        raise failures.too_large(source.filename, "has more than", limits.decompressed_bytes_max, "bytes")
+    """Raises `ExtractionFailed` (`too_large`) for what must be too long a text, before it is decoded."""
+    bytes_max = min(limits.decompressed_bytes_max, _BYTES_PER_CHAR_MAX * limits.text_chars_max)
+    if source.path.stat().st_size > bytes_max:
+        raise failures.too_large(source.filename, "has more than", bytes_max, "bytes")
     return decode(source.path.read_bytes())
 
 

@@ -137,3 +137,11 @@ def test_text_over_the_limit_is_refused(parse_bytes: ParseBytes) -> None:
         with pytest.raises(ExtractionFailed) as failed:
             parse_bytes(b"more than ten characters", PLAIN, **limit)
         assert failed.value.code == "too_large"
+
+
+def test_what_must_be_too_long_is_not_decoded(parse_bytes: ParseBytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No encoding takes more than four bytes a character: a gigabyte is refused by its size, not by a timeout."""
+    monkeypatch.setattr("ingest.parsing.text.decode", None)
+    with pytest.raises(ExtractionFailed, match="has more than 40 bytes") as failed:
+        parse_bytes(b"x" * 41, PLAIN, text_chars_max=10)
+    assert failed.value.code == "too_large"
