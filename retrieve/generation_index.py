@@ -192,8 +192,10 @@ class GenerationIndex:
     def _open(self, saved: Saved | None = None) -> None:
         vector, lexical = self._engines
         working = None if self._folder is None else self._folder.fresh_working_folder()
-        self._vector = open_vector_index(vector, dim=self.generation.spec.dimensions, gpu=self._gpu)
-        self._lexical = open_lexical_index(lexical, directory=working, saved=saved)
+        vectors_in, terms_in = (None, None) if working is None else (working / "vectors", working / "terms")
+        dimensions = self.generation.spec.dimensions
+        self._vector = open_vector_index(vector, dim=dimensions, gpu=self._gpu, directory=vectors_in)
+        self._lexical = open_lexical_index(lexical, directory=terms_in, saved=saved)
 
     def _close_engines(self) -> None:
         for engine in (self._vector, self._lexical):

@@ -91,6 +91,7 @@ class FileStore:
         if name not in self._checksums:
             self.path(name).unlink(missing_ok=True)
             _link(source, self.path(name))
+            _sync(self.path(name))
         return name
 
     def checksums(self, names: Iterable[str]) -> dict[str, Checksum]:
@@ -210,7 +211,6 @@ def _link(source: Path, target: Path) -> None:
         raise
     except OSError:  # a file system without hard links
         shutil.copyfile(source, target)
-        _sync(target)
 
 
 def _sync(path: Path) -> None:

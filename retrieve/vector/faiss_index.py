@@ -3,8 +3,8 @@
 A log-structured merge (O'Neil, Cheng, Gawlick and O'Neil, Acta Informatica, 1996): every publish adds one segment, and
 merges it with its neighbours until each segment is more than twice as large as the next. So n chunks lie in at most
 about log2(n) segments and each vector is copied at most about log2(n) times. Removed rows are masked, and a segment
-with more than a fifth of its rows dead is written anew. A segment that was stored is mapped into memory at the next
-start.
+with more than a fifth of its rows dead is written anew. With a folder, a merged segment of many bytes is written there
+at once and mapped into memory, so that the kernel can take back what is not searched; so is a stored one at a start.
 
 What takes long is not done by `publish`: where a segment is to become large, its parts serve until `maintain`, called
 from another thread, has built it.
@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,17 +32,27 @@ from retrieve.vector.tiers import EXACT, Tiers
 MAX_DEAD_SHARE = 0.2
 """A segment with a larger share of removed rows is compacted."""
 
+MAPPED_FROM_BYTES = 4 << 20
+"""Segments with fewer bytes of vectors stay in memory: there are few such, and they are soon merged."""
+
 _MERGE_RATIO = 2
+_PENDING_MAX = 16_384
 
 Batch = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
 
 
 class FaissIndex:
-    """The vector index of one generation; `tiers` says which index a segment of which size gets."""
+    """The vector index of one generation; `tiers` says which index a segment of which size gets.
 
-    def __init__(self, dim: int, *, tiers: Tiers = EXACT) -> None:
+    Merged segments of many bytes are mapped from files in `folder` (None: everything is in memory).
+    """
+
+    def __init__(self, dim: int, *, tiers: Tiers = EXACT, folder: Path | None = None) -> None:
         self.dim = dim
         self._tiers = tiers
+        self._folder = folder
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
         self._maintaining = threading.Lock()
         self._segments: tuple[LiveSegment, ...] = ()
@@ -59,6 +71,8 @@ class FaissIndex:
             return
         with self._lock:
             self._pending.append((chunks.astype(np.int64), versions.astype(np.int64), vectors.copy()))
+            if sum(len(batch[0]) for batch in self._pending) >= _PENDING_MAX:
+                self._seal()
 
     def remove_versions(self, versions: Iterable[int]) -> None:
         removed = Restriction.of(versions)
@@ -68,9 +82,7 @@ class FaissIndex:
 
     def publish(self) -> FaissSnapshot:
         with self._lock:
-            if self._pending:
-                self._seal(_latest(self._pending))
-                self._pending = []
+            self._seal()
             in_work, others = self._apart(self._segments)
             self._segments = self._published = (*in_work, *self._merged(self._compacted(others)))
             return FaissSnapshot(self.dim, self._segments)
@@ -84,7 +96,7 @@ class FaissIndex:
                 if not parts:
                     return False
                 rows = _LiveRows(parts)
-                built = Segment(rows.chunks, rows.versions, self._tiers.build(rows))
+                built = self._segment(rows)
                 with self._lock:
                     return self._replace(parts, rows, built)
             finally:
@@ -113,15 +125,35 @@ class FaissIndex:
         count = max((i for i, part in enumerate(parts, 1) if part.segment.name in self._in_work), default=0)
         return parts[:count], parts[count:]
 
-    def _seal(self, batch: Batch) -> None:
-        """Make the batch the newest segment; older rows of the same chunks die."""
-        self._segments = tuple(part.without(np.isin(part.segment.chunks, batch[0])) for part in self._segments)
-        if len(batch[0]):
-            self._segments += (_flat_segment(batch),)
+    def _seal(self) -> None:
+        """Make what was added the newest segment; older rows of the same chunks die."""
+        if not self._pending:
+            return
+        chunks, versions, vectors = _latest(self._pending)
+        self._pending = []
+        self._segments = tuple(part.without(np.isin(part.segment.chunks, chunks)) for part in self._segments)
+        if len(chunks):
+            sealed = LiveSegment.whole(Segment(chunks, versions, FlatSegmentIndex.build(vectors)))
+            mapped = self._is_mapped(len(chunks)) and not self._tiers.is_large(len(chunks))
+            self._segments += (self._rewritten([sealed]) if mapped else sealed,)
+
+    def _is_mapped(self, rows: int) -> bool:
+        return self._folder is not None and 4 * rows * self.dim >= MAPPED_FROM_BYTES
+
+    def _segment(self, rows: _LiveRows) -> Segment:
+        """One segment with these rows, mapped where they are many."""
+        name = uuid4().hex
+        file = self._folder / name if self._folder is not None and self._is_mapped(len(rows)) else None
+        index, mapped = self._tiers.build(rows, file)
+        return Segment(rows.chunks, rows.versions, index, name, mapped)
+
+    def _rewritten(self, parts: Sequence[LiveSegment]) -> LiveSegment:
+        """One segment with the live rows of all parts, oldest first."""
+        return LiveSegment.whole(self._segment(_LiveRows(parts)))
 
     def _compacted(self, parts: Sequence[LiveSegment]) -> list[LiveSegment]:
         return [
-            _rewritten([part]) if _is_sparse(part) and not self._tiers.is_large(part.count) else part
+            self._rewritten([part]) if _is_sparse(part) and not self._tiers.is_large(part.count) else part
             for part in parts
             if part.count
         ]
@@ -130,7 +162,7 @@ class FaissIndex:
         """Restore the rule of sizes, as far as that makes no large segment: those are for `maintain`."""
         for i in _breaches(parts):
             if not self._tiers.is_large(sum(part.count for part in parts[i:])):
-                return (*parts[:i], _rewritten(parts[i:]))
+                return (*parts[:i], self._rewritten(parts[i:]))
         return tuple(parts)
 
     def _overdue(self, parts: Sequence[LiveSegment]) -> Sequence[LiveSegment]:
@@ -257,16 +289,6 @@ def _is_sparse(part: LiveSegment) -> bool:
     return part.count < (1 - MAX_DEAD_SHARE) * len(part.segment)
 
 
-def _flat_segment(batch: Batch) -> LiveSegment:
-    chunks, versions, vectors = batch
-    return LiveSegment(Segment(chunks, versions, FlatSegmentIndex.build(vectors)), np.ones(len(chunks), np.bool_))
-
-
-def _rewritten(parts: Sequence[LiveSegment]) -> LiveSegment:
-    """One exact segment with the live rows of all parts, oldest first."""
-    return _flat_segment(_concatenated([_live_rows(part) for part in parts]))
-
-
 def _select(batch: Batch, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Batch:
     chunks, versions, vectors = batch
     return chunks[rows], versions[rows], vectors[rows]
@@ -283,8 +305,3 @@ def _latest(batches: Sequence[Batch]) -> Batch:
     newest_first = batch[0][::-1]
     _, position = np.unique(newest_first, return_index=True)
     return _select(batch, np.sort(len(newest_first) - 1 - position))
-
-
-def _live_rows(part: LiveSegment) -> Batch:
-    rows = np.flatnonzero(part.live)
-    return part.segment.chunks[rows], part.segment.versions[rows], part.segment.index.vectors(rows)

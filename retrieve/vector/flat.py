@@ -9,7 +9,10 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieve.vector.segment import VectorSource
+
 _TIE_GROWTH = 4
+_ROWS_AT_ONCE = 4_000
 
 
 class FlatSegmentIndex:
@@ -25,6 +28,19 @@ class FlatSegmentIndex:
         """Of vectors float32 of shape (n, dim)."""
         index = faiss.IndexFlatIP(vectors.shape[1])
         index.add(vectors)
+        return cls(index)
+
+    @classmethod
+    def joined(cls, source: VectorSource) -> FlatSegmentIndex:
+        """Of all vectors of a source (one at least), in order, some at a time."""
+        count, dim = len(source), source.vectors(np.zeros(1, np.int64)).shape[1]
+        index = faiss.IndexFlatIP(dim)
+        index.codes.resize(4 * count * dim)
+        index.ntotal = count
+        stored = faiss.rev_swig_ptr(index.get_xb(), count * dim).reshape(count, dim)
+        for start in range(0, count, _ROWS_AT_ONCE):
+            rows = np.arange(start, min(start + _ROWS_AT_ONCE, count))
+            stored[rows] = source.vectors(rows)
         return cls(index)
 
     @classmethod

@@ -12,13 +12,14 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from retrieve.vector.flat import bitmap_selector, exact_nearest, write_faiss
+from retrieve.vector.segment import VectorSource
 
 _DIMENSIONS_PER_CODE = 2
 _CODE_BITS = 4
@@ -30,16 +31,6 @@ _RESCORED_FACTOR = 3
 _EXACT_SHARE = 20
 _SLICE = 20_000
 _SEED = 20_251_125
-
-
-class VectorSource(Protocol):
-    """Vectors by row number, too many to be copied at once."""
-
-    def __len__(self) -> int: ...
-
-    def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """float32 of shape (len(rows), dim)."""
-        ...
 
 
 class IvfSegmentIndex:

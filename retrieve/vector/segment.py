@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, finalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,16 @@ from retrieve.restriction import Restriction
 from retrieve.storage import DamagedIndex, FileStore, State
 
 _ROWS_AT_ONCE = 4_000
+
+
+class VectorSource(Protocol):
+    """Vectors by row number, too many to be copied at once."""
+
+    def __len__(self) -> int: ...
+
+    def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """float32 of shape (len(rows), dim)."""
+        ...
 
 
 class SegmentIndex(Protocol):
@@ -56,17 +66,19 @@ class SegmentIndex(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Segment:
     """Chunk and version key of each row (int64, shape (n,)) and the index over their vectors.
 
-    `name` is the segment's own for ever: its files are called after it.
+    `name` is the segment's own for ever: its files are called after it. `file` is what the index is mapped from, if
+    that is not one of the stored files; it is removed with the segment.
     """
 
     chunks: NDArray[np.int64]
     versions: NDArray[np.int64]
     index: SegmentIndex
     name: str = field(default_factory=lambda: uuid4().hex)
+    file: Path | None = None
     _masks: WeakKeyDictionary[Restriction, NDArray[np.bool_]] = field(default_factory=WeakKeyDictionary, init=False)
     _version_keys: NDArray[np.int64] = field(init=False)
     _version_of_row: NDArray[np.intp] = field(init=False)
@@ -76,6 +88,8 @@ class Segment:
         keys, of_row = np.unique(self.versions, return_inverse=True)
         object.__setattr__(self, "_version_keys", keys)
         object.__setattr__(self, "_version_of_row", of_row)
+        if self.file is not None:
+            finalize(self, self.file.unlink, missing_ok=True)
 
     def __len__(self) -> int:
         return len(self.chunks)
@@ -103,6 +117,11 @@ class LiveSegment:
         self.live.setflags(write=False)
         object.__setattr__(self, "count", int(np.count_nonzero(self.live)))
 
+    @classmethod
+    def whole(cls, segment: Segment) -> LiveSegment:
+        """A segment all of whose rows live."""
+        return cls(segment, np.ones(len(segment), np.bool_))
+
     def without(self, dead: NDArray[np.bool_]) -> LiveSegment:
         """The same segment with the rows marked in `dead` removed."""
         return LiveSegment(self.segment, self.live & ~dead) if dead.any() else self
@@ -114,10 +133,15 @@ class LiveSegment:
         return {
             "kind": segment.index.kind,
             "name": name,
-            "index": files.put(f"{name}.{segment.index.kind}", segment.index.save),
+            "index": self._save_index(files),
             "keys": files.put(f"{name}.keys", lambda path: _save_array(path, keys)),
             "live": files.put(f"{name}.{self.count}.live", lambda path: _save_array(path, np.packbits(self.live))),
         }
+
+    def _save_index(self, files: FileStore) -> str:
+        segment = self.segment
+        name = f"{segment.name}.{segment.index.kind}"
+        return files.put(name, segment.index.save) if segment.file is None else files.hold(name, segment.file)
 
     @classmethod
     def restored(cls, state: State, files: FileStore, index: SegmentIndex) -> LiveSegment:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from retrieve.vector.flat import FlatSegmentIndex
 from retrieve.vector.gpu import Gpu
-from retrieve.vector.ivf import IvfSegmentIndex, VectorSource
-from retrieve.vector.segment import SegmentIndex
+from retrieve.vector.ivf import IvfSegmentIndex
+from retrieve.vector.segment import SegmentIndex, VectorSource
 
+_LOG = logging.getLogger(__name__)
 _LOADERS: Mapping[str, Callable[[Path], SegmentIndex]] = {
     FlatSegmentIndex.kind: FlatSegmentIndex.load,
     IvfSegmentIndex.kind: IvfSegmentIndex.load,
@@ -32,17 +34,26 @@ class Tiers:
         """A large segment with this index should get another."""
         return index.kind != IvfSegmentIndex.kind
 
-    def build(self, source: VectorSource) -> SegmentIndex:
-        """The index of a large segment."""
-        return self._served(IvfSegmentIndex.build(source))
+    def build(self, source: VectorSource, file: Path | None) -> tuple[SegmentIndex, Path | None]:
+        """The index of a segment, and the file that it is mapped from: `file`, None where that cannot be written."""
+        large = self.is_large(len(source))
+        index: SegmentIndex = IvfSegmentIndex.build(source) if large else FlatSegmentIndex.joined(source)
+        if file is None:
+            return self._served(index), None
+        try:
+            index.save(file)
+        except OSError as failure:
+            file.unlink(missing_ok=True)
+            _LOG.warning("%d vectors of an index stay in memory: %s", len(source), failure)
+            return self._served(index), None
+        return self.load(index.kind, file), file
 
     def load(self, kind: str, path: Path) -> SegmentIndex:
         """The index of a stored segment, whatever its size."""
-        index = _LOADERS[kind](path)
-        return self._served(index) if self.is_large(len(index)) else index
+        return self._served(_LOADERS[kind](path))
 
     def _served(self, index: SegmentIndex) -> SegmentIndex:
-        return index if self.gpu is None else self.gpu.holding(index)
+        return index if self.gpu is None or not self.is_large(len(index)) else self.gpu.holding(index)
 
 
 EXACT = Tiers(None)

@@ -14,6 +14,7 @@ from retrieve.storage import FileStore
 from retrieve.vector.faiss_index import FaissIndex, FaissSnapshot
 from retrieve.vector.flat import FlatSegmentIndex
 from retrieve.vector.ivf import IvfSegmentIndex, list_count
+from retrieve.vector.segment import SegmentIndex
 from retrieve.vector.tiers import Tiers
 
 DIM = 32
@@ -141,10 +142,11 @@ def test_what_happens_during_the_build_is_kept(monkeypatch: pytest.MonkeyPatch) 
     building, go_on = threading.Event(), threading.Event()
     original = Tiers.build
 
-    def build(self: Tiers, source: Rows) -> IvfSegmentIndex:
-        building.set()
-        assert go_on.wait(20)
-        return original(self, source)  # type: ignore[return-value]
+    def build(self: Tiers, source: Rows, file: Path | None) -> tuple[SegmentIndex, Path | None]:
+        if self.is_large(len(source)):
+            building.set()
+            assert go_on.wait(20)
+        return original(self, source, file)
 
     monkeypatch.setattr(Tiers, "build", build)
     thread = threading.Thread(target=index.maintain)
