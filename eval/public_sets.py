@@ -31,7 +31,8 @@ class SetQuestion:
     """`answers` are alternatives; `gold` are document ids; `source` is the passage that it was written against.
 
     `starts` are code points of the answers in the first gold document, -1 where not literal or not known;
-    `evidence` is the gold sentence, where the set has one.
+    `evidence` is the gold sentence, where the set has one; `evidence_spans` the code points of the gold document that
+    hold the evidence, in sets of long documents.
     """
 
     id: str
@@ -42,6 +43,7 @@ class SetQuestion:
     source: str | None
     starts: tuple[int, ...]
     evidence: str | None
+    evidence_spans: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ def _question(line: Mapping[str, Any]) -> SetQuestion:
         meta.get("source_doc_id"),
         tuple(meta.get("answer_start", [-1] * len(line["answers"]))),
         meta.get("evidence_sentence"),
+        tuple((span["start"], span["end"]) for span in meta.get("spans", ())),
     )
 
 

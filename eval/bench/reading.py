@@ -1,6 +1,7 @@
 """How well the embedded reranker and reader do: reranked against fused on each set, and answers from gold passages.
 
-Ranking: the best 20 fused chunks of a question are read; a document counts at its best chunk's place. Reader: the
+Ranking: the best 20 fused chunks of a question are read; a document counts at its best chunk's place, and where the
+set marks evidence in long documents, each chunk with some of it is what should be found. Reader: the
 gold paragraph is given (for an unanswerable question the one it was written against); F1 and exact match as in SQuAD
 2.0, where an empty answer is right for an unanswerable question, and for it only.
 """
@@ -20,9 +21,10 @@ from rich.progress import track
 
 from eval.measures import exact_match, ndcg_at, reciprocal_rank, token_f1
 from eval.passage_index import PassageIndex
-from eval.public_sets import Part, SetPart, load_judgements, load_part
+from eval.public_sets import Part, SetPart, SetQuestion, load_judgements, load_part
 from ingest.chunking import contextual_text
 from ingest.models import Encoder, ModelRuntime, PassageReader, Reading
+from retrieve import Hit
 from retrieve.fusion import embedder_fits
 
 DEPTH = 20
@@ -34,6 +36,8 @@ RANKING_SETS = (
     "squad2_dev_a",
     "drcd_dev",
     "cmrc2018_trial",
+    "bipar_valid_en",
+    "chunking_eval",
 )
 _READ_AT_ONCE = 64
 _RESAMPLES = 5_000
@@ -43,7 +47,9 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class RankingCase:
-    """A question with its fused candidates, best first: document, text as the reranker reads it, fused score."""
+    """A question with its fused candidates, best first: document (of a long one: chunk), text as the reranker reads it,
+    fused score.
+    """
 
     question: str
     relevant: frozenset[str]
@@ -95,8 +101,8 @@ def ranking_cases(
         cases.append(
             RankingCase(
                 question.question,
-                judged.get(question.id, frozenset(question.gold)),
-                tuple(hit.document_id for hit in hits),
+                _with_evidence(hits, question) or judged.get(question.id, frozenset(question.gold)),
+                tuple(_place(hit) if question.evidence_spans else hit.document_id for hit in hits),
                 tuple(contextual_text(hit.title, hit.heading, hit.text) for hit in hits),
                 tuple(hit.score for hit in hits),
             )
@@ -166,6 +172,20 @@ def reader_score(
         _percent(f1[True]),
         _percent(exact[True]),
         _percent(f1[False]),
+    )
+
+
+def _place(hit: Hit) -> str:
+    return f"{hit.document_id}:{hit.char_start}"
+
+
+def _with_evidence(hits: Sequence[Hit], question: SetQuestion) -> frozenset[str]:
+    """The chunks among `hits` that share characters with evidence of the question."""
+    return frozenset(
+        _place(hit)
+        for hit in hits
+        for start, end in question.evidence_spans
+        if hit.document_id in question.gold and hit.char_start < end and start < hit.char_start + len(hit.text)
     )
 
 
