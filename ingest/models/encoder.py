@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +18,19 @@ from ingest.errors import Unavailable
 from ingest.models.profiles import profile_of
 from ingest.sentences import Span
 
+if TYPE_CHECKING:
+    from ingest.models.packed_bert import PackedBert
+
+_LOG = logging.getLogger(__name__)
 FloatArray = NDArray[np.float32]
 TextKind = Literal["query", "document"]
 _TOKENISED_AT_ONCE = 32
 _PROMPT_NAMES = {"query": ("query",), "document": ("document", "passage", "corpus")}
 """Under which names models keep their prompts, as sentence-transformers' `encode_query` and `encode_document` look."""
+
+_PROBES = ("When does the LAST ferry leave, naïvely?", "港口 9", "")
+_LEAST_COSINE = 0.9995
+"""Of what a model's packed form makes of the probes, with what the model itself makes of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +58,8 @@ class Encoder(Protocol):
         ...
 
     def forward(self, prepared: Sequence[PreparedText], kind: TextKind, *, fast: bool) -> FloatArray:
-        """float32 array of shape (n_prepared, dimensions), rows of length 1; `fast` allows bfloat16 arithmetic."""
+        """float32 array of shape (n_prepared, dimensions), rows of length 1; `fast` allows bfloat16 arithmetic, and
+        sums in another order."""
         ...
 
     def encode(self, texts: Sequence[str], kind: TextKind, *, fast: bool) -> FloatArray:
@@ -62,10 +72,11 @@ class Encoder(Protocol):
 
 
 class SentenceTransformerEncoder:
-    """Loads `name` (hub name, path, or the packaged model) on `device`; `dtype` is that of bulk embedding.
+    """Loads `name` (hub name, path, or the packaged model) on `device`; `dtype` is that of fast arithmetic.
 
-    Queries and documents get the model's own prompts, where it has them. Raises `Unavailable` when the model cannot be
-    loaded: not there while offline, or damaged.
+    Queries and documents get the model's own prompts, where it has them. BERT models on a CPU are packed for fast
+    arithmetic (`ingest.models.packed_bert`), unless that would change their vectors. Raises `Unavailable` when the
+    model cannot be loaded: not there while offline, or damaged.
     """
 
     def __init__(
@@ -103,6 +114,8 @@ class SentenceTransformerEncoder:
         self._tokenizer.no_padding()
         self._prompts = {kind: _prompt(model.prompts, names) for kind, names in _PROMPT_NAMES.items()}
         self._preparing = threading.Lock()  # the model's own tokeniser keeps its truncation in a shared state
+        self._packed: PackedBert | None = None
+        self._packed = self._proven_pack()
 
     def prepare(self, texts: Sequence[str], kind: TextKind) -> list[PreparedText]:
         order = sorted(range(len(texts)), key=lambda place: len(texts[place]))  # like lengths: little padding to undo
@@ -113,15 +126,10 @@ class SentenceTransformerEncoder:
         return [prepared[place] for place in range(len(texts))]
 
     def forward(self, prepared: Sequence[PreparedText], kind: TextKind, *, fast: bool) -> FloatArray:
-        torch, device = self._torch, self._model.device
-        features = self._batch(prepared, kind)
-        features = {name: value.to(device) if torch.is_tensor(value) else value for name, value in features.items()}
-        threads = _one_thread(torch) if kind == "query" else nullcontext()
-        precision = torch.autocast(device.type, torch.bfloat16, enabled=fast and self._bfloat16)
-        with threads, torch.inference_mode(), precision:
-            vectors = self._model(features, task=kind)["sentence_embedding"].float()
-            vectors = torch.nn.functional.normalize(vectors[:, : self.dimensions], dim=1)
-        return np.asarray(vectors.cpu().numpy(), dtype=np.float32)
+        with _one_thread(self._torch) if kind == "query" else nullcontext():
+            if fast and self._packed is not None:
+                return self._packed.forward([one.content for one in prepared])
+            return self._forward(self._batch(prepared, kind), kind, fast=fast)
 
     def encode(self, texts: Sequence[str], kind: TextKind, *, fast: bool) -> FloatArray:
         if not texts:
@@ -138,8 +146,47 @@ class SentenceTransformerEncoder:
         transformer = getattr(self._model, "transformers_model", None)
         return transformer.get_input_embeddings() if transformer is not None else None
 
+    def _forward(self, features: dict[str, Any], kind: TextKind, *, fast: bool) -> FloatArray:
+        """By the model itself, whatever it is."""
+        torch, device = self._torch, self._model.device
+        features = {name: value.to(device) if torch.is_tensor(value) else value for name, value in features.items()}
+        precision = torch.autocast(device.type, torch.bfloat16, enabled=fast and self._bfloat16)
+        with torch.inference_mode(), precision:
+            vectors = self._model(features, task=kind)["sentence_embedding"].float()
+            vectors = torch.nn.functional.normalize(vectors[:, : self.dimensions], dim=1)
+        return np.asarray(vectors.cpu().numpy(), dtype=np.float32)
+
+    def _proven_pack(self) -> PackedBert | None:
+        """The model's packed form, if there is one and it tells texts by the same tokens and vectors as the model."""
+        from ingest.models.packed_bert import pack
+
+        packed = pack(self._model, self._torch.bfloat16 if self._bfloat16 else self._torch.float32)
+        if packed is None:
+            return None
+        texts = [*_PROBES, "word " * self._model.max_seq_length]
+        features = self._features(texts, "query")
+        lengths = features["attention_mask"].sum(1).tolist()
+        expected = [row[:length] for row, length in zip(features["input_ids"].tolist(), lengths, strict=True)]
+        if [one.content for one in self._token_ids(texts, "query")] == expected:
+            probes = len(_PROBES)
+            exact = self._forward(self._batch(self._token_ids(texts[:probes], "query"), "query"), "query", fast=False)
+            least = float((packed.forward(expected[:probes]) * exact).sum(1).min())
+            if least >= _LEAST_COSINE:
+                return packed
+        _LOG.info("embedding model %s is not packed: its vectors would not be the same", self.name)
+        return None
+
+    def _token_ids(self, texts: list[str], kind: TextKind) -> list[PreparedText]:
+        """For packed models: the ids of each text with prompt and special tokens, the last of which is never cut."""
+        prompt, most = self._prompts[kind] or "", self._model.max_seq_length
+        encoded = self._tokenizer.encode_batch_fast([prompt + text for text in texts])
+        ids = [one.ids if len(one.ids) <= most else [*one.ids[: most - 1], one.ids[-1]] for one in encoded]
+        return [PreparedText(len(row), row) for row in ids]
+
     def _tokenised(self, texts: list[str], kind: TextKind) -> list[PreparedText]:
         """The texts with the model's prompt, tokenised, without padding; whole where the model's input is no tokens."""
+        if self._packed is not None:
+            return self._token_ids(texts, kind)
         features = self._features(texts, kind)
         if "attention_mask" not in features:  # static embeddings, for example: nothing to prepare
             return [PreparedText(len(text) // 4 + 2, text) for text in texts]
@@ -161,6 +208,13 @@ class SentenceTransformerEncoder:
         first = prepared[0].content
         if isinstance(first, str):
             return self._features([one.content for one in prepared], kind)
+        if isinstance(first, list):
+            ids = [self._torch.tensor(one.content) for one in prepared]
+            padded = self._torch.nn.utils.rnn.pad_sequence
+            return {
+                "input_ids": padded(ids, batch_first=True, padding_value=self._model.tokenizer.pad_token_id or 0),
+                "attention_mask": padded([self._torch.ones_like(row) for row in ids], batch_first=True),
+            }
         pad = {"input_ids": self._model.tokenizer.pad_token_id or 0}
         return {
             name: self._torch.nn.utils.rnn.pad_sequence(
