@@ -5,8 +5,6 @@ What is left of an expired version is its row: number, hash and dates, without t
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, select, update
@@ -15,16 +13,14 @@ from ingest.blobs import BlobStore
 from ingest.catalogue import Catalogue, schema
 from ingest.clock import in_future, now
 from ingest.documents import new_id
-from ingest.errors import CitewellError
 from ingest.index_log import IndexProgress, latest_seq
 from ingest.jobs import TERMINAL_STATES, Job, JobContext, JobRunner, queue_job
+from ingest.keeper import HOUR_S, Keeper
 from ingest.originals import needed
 
-_LOG = logging.getLogger(__name__)
 _ENDED = ("retired", "superseded", "failed")
 _VERSIONS = 200
 _INDEX_POLL_S = 1.0
-_LOOK_S = 3_600.0
 
 
 class HistoryHandler:
@@ -76,23 +72,17 @@ class HistoryHandler:
         return True
 
 
-class HistoryKeeper:
+class HistoryKeeper(Keeper):
     """Queues a `history` job wherever versions are past their time: at the start, and once an hour."""
 
     def __init__(self, catalogue: Catalogue, runner: JobRunner, *, retention_days: float) -> None:
+        super().__init__("history-keeper", every_s=HOUR_S)
         self._catalogue = catalogue
         self._runner = runner
         self._retention_s = retention_days * 86_400
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="history-keeper", daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def close(self) -> None:
-        self._closed.set()
-        if self._thread.is_alive():
-            self._thread.join()
+    def tend(self) -> None:
+        self.queue_due()
 
     def queue_due(self) -> int:
         """Queue what is due; returns the number of collections concerned."""
@@ -100,14 +90,6 @@ class HistoryKeeper:
         if queued:
             self._runner.notify()
         return queued
-
-    def _keep(self) -> None:
-        while not self._closed.is_set():
-            try:
-                self.queue_due()
-            except CitewellError as failure:  # a full disk, say: the next hour may be better
-                _LOG.warning("old versions are kept for now: %s", failure)
-            self._closed.wait(_LOOK_S)
 
 
 def _queue_due(connection: Connection, before: str) -> int:

@@ -7,7 +7,6 @@ Killed, it finds the marks at the next start.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -19,11 +18,10 @@ from sqlalchemy import Connection, Row, delete, insert, select
 from ingest.catalogue import Catalogue, schema
 from ingest.collections import load_collection_by_key
 from ingest.credibility import NEW_TEXT_DUE, SUPPORT_DUE, corroboration, mark, mark_dated, next_due, recompute
-from ingest.errors import CitewellError
+from ingest.keeper import Keeper
 from retrieve.corroboration import supporters_of
 from retrieve.snapshots import Indexes
 
-_LOG = logging.getLogger(__name__)
 _LOOK_S = 2.0
 _STAND_BACK_S = 30.0
 _DOCUMENTS_AT_ONCE = 20
@@ -31,50 +29,38 @@ _SHARE_OF_TIME = 0.25
 _FACTS_AT_ONCE = 500
 
 
-class CredibilityKeeper:
+class CredibilityKeeper(Keeper):
     """`statements` is the number of key statements a document is checked by; 0 leaves corroboration unknown."""
 
     def __init__(self, catalogue: Catalogue, indexes: Indexes, *, half_life_days: float, statements: int) -> None:
+        super().__init__("credibility-keeper", every_s=_LOOK_S, first_after_s=_LOOK_S)
         self._catalogue = catalogue
         self._indexes = indexes
         self._half_life_days = half_life_days
         self._statements = statements
         self._day: date | None = None
+        self._stood_back_s = 0.0
         self._stepping = threading.Lock()
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="credibility-keeper", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def close(self) -> None:
-        self._closed.set()
-        if self._thread.is_alive():
-            self._thread.join()
 
     def settle(self) -> None:
         """Work off all marks now, for those who cannot wait."""
         while self._step():
             pass
 
-    def _keep(self) -> None:
-        waited = 0.0
-        while not self._closed.wait(_LOOK_S):
-            try:
-                if waited < _STAND_BACK_S and self._is_ingesting():
-                    waited += _LOOK_S
-                    continue
-                waited = 0.0
-                while self._paced_step() and not self._closed.is_set() and not self._is_ingesting():
-                    pass
-            except CitewellError as failure:  # a full disk, say: the marks stay
-                _LOG.warning("credibility is not up to date for now: %s", failure)
+    def tend(self) -> None:
+        """Some steps, unless documents come in; those are not waited for without end."""
+        if self._stood_back_s < _STAND_BACK_S and self._is_ingesting():
+            self._stood_back_s += _LOOK_S
+            return
+        self._stood_back_s = 0.0
+        while self._paced_step() and not self.is_closed and not self._is_ingesting():
+            pass
 
     def _paced_step(self) -> bool:
         """A step, and a rest that is so long that questions are not slowed down by a large upload for minutes."""
         begun = time.monotonic()
         went_on = self._step()
-        self._closed.wait((time.monotonic() - begun) * (1 / _SHARE_OF_TIME - 1))
+        self.rest((time.monotonic() - begun) * (1 / _SHARE_OF_TIME - 1))
         return went_on
 
     def _is_ingesting(self) -> bool:
