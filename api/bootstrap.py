@@ -43,6 +43,7 @@ from ingest.errors import InvalidInput
 from ingest.generations import GenerationSpec
 from ingest.history import HistoryHandler, HistoryKeeper
 from ingest.jobs import JobHandler, JobRunner, Jobs
+from ingest.memory import MemoryKeeper
 from ingest.models import Encoder, ModelRuntime, PassageReader, Priority, SentenceTransformerEncoder
 from ingest.originals import remove_unneeded
 from ingest.owner import DataDirectory, Ownership
@@ -344,12 +345,9 @@ def open_service(
         service.put_collection(DEFAULT_COLLECTION, CollectionSettings())
         runner.start()
         stack.callback(runner.close)
-        history.start()
-        stack.callback(history.close)
-        answer_keeper.start()
-        stack.callback(answer_keeper.close)
-        credibility.start()
-        stack.callback(credibility.close)
+        for keeper in (history, answer_keeper, credibility, MemoryKeeper()):
+            keeper.start()
+            stack.callback(keeper.close)
         yield service
 
 

@@ -35,7 +35,7 @@ from ingest.generations import Generation, GenerationReplaced, GenerationSpec
 from ingest.index_log import IndexProgress
 from ingest.jobs import Job, JobContext, settle_job_counts
 from ingest.language import detect_language
-from ingest.lookahead import Lookahead
+from ingest.lookahead import GROUP_CHUNKS, Lookahead
 from ingest.models import Encoder, FloatArray, ModelRuntime, Priority
 from ingest.near_duplicates import signature_of
 from ingest.parsing.document import ParsedDocument, SourceFile
@@ -46,7 +46,8 @@ from ingest.settings import IngestSettings
 
 _LOG = logging.getLogger(__name__)
 _TASKS_PER_QUERY = 128
-_GROUPS_EMBEDDED = 2  # while the model works on one, the next is tokenised and queued behind it
+_GROUPS_EMBEDDED = 8
+_CHUNKS_EMBEDDED = 2 * GROUP_CHUNKS  # while the model works on one group, the next is tokenised and queued behind it
 _TEXTS_AT_ONCE = 1_024
 _INDEX_WAIT_S = 600.0
 _INDEX_POLL_S = 1.0
@@ -98,7 +99,7 @@ class IngestHandler:
         """Three things at once: documents are prepared, one group is embedded and the next waits, one is committed."""
         passed = _StageCounts(job, context)
         present = _Present(collection)
-        embedded: deque[tuple[list[Prepared], Future[_Embedded]]] = deque()
+        embedded: deque[_Embedding] = deque()
         with (
             ThreadPoolExecutor(_GROUPS_EMBEDDED, thread_name_prefix="embed") as executor,
             Lookahead(
@@ -109,7 +110,7 @@ class IngestHandler:
         ):
             while ahead or embedded:
                 context.check()
-                if not embedded or (len(embedded) < _GROUPS_EMBEDDED and ahead.is_ready):
+                if not embedded or (ahead and _has_room(embedded) and ahead.await_next(embedded[0][1])):
                     group = ahead.take()
                     embedded.append((group, executor.submit(self._embedded, present.collection, group)))
                     continue
@@ -296,6 +297,12 @@ def _in_order(group: Sequence[Prepared], made: FloatArray) -> FloatArray:
     return np.concatenate(parts)
 
 
+def _has_room(embedded: Sequence[_Embedding]) -> bool:
+    """The model has less to do than one group and another behind it; small groups may be more."""
+    chunks = sum(len(prepared.chunks) for group, _ in embedded for prepared in group)
+    return len(embedded) < _GROUPS_EMBEDDED and chunks < _CHUNKS_EMBEDDED
+
+
 @dataclass(slots=True)
 class _Present:
     """The collection as the job last saw it; a re-index may end while the job runs."""
@@ -310,6 +317,10 @@ class _Embedded:
     collection: Collection
     group: Sequence[Prepared]
     vectors: FloatArray
+
+
+_Embedding = tuple[list[Prepared], Future[_Embedded]]
+"""A group on its way through the model."""
 
 
 class _StageCounts:

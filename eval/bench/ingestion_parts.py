@@ -18,6 +18,7 @@ from ingest.collections import Collections, CollectionSettings
 from ingest.documents import Documents, Passwords, Upload
 from ingest.generations import GenerationSpec
 from ingest.jobs import TERMINAL_STATES, JobRunner, Jobs
+from ingest.memory import MemoryKeeper
 from ingest.models import Encoder, FloatArray, ModelRuntime
 from ingest.parsing import ParserPool
 from ingest.parsing.media_types import CORPUS_JSONL
@@ -61,6 +62,9 @@ class IngestionParts:
             locks=CommitLocks(),
         )
         self._runner = JobRunner(self._jobs, {"ingest": handler}, workers=1, lease_s=settings.job_lease_s, owner=_OWNER)
+        keeper = MemoryKeeper()
+        keeper.start()
+        stack.callback(keeper.close)
         self._runner.start()
         stack.callback(self._runner.close)
         self._collection, _ = Collections(self.catalogue).put("bench", CollectionSettings(), self._spec(settings))

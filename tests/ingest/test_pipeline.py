@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import threading
+from collections.abc import Sequence
 
 import pytest
 from sqlalchemy import func, select
@@ -13,6 +14,7 @@ from api.bootstrap import Service
 from ingest.catalogue import schema
 from ingest.chunking import ChunkShape, chunk_document
 from ingest.errors import NotFound
+from ingest.models import FloatArray, PreparedText, TextKind
 from ingest.parsing.document import ParsedDocument, SourceFile
 from tests.fakes import HashingEncoder
 from tests.ingest.support import TextParser, delete, finished, ingest, search, submit, wait_for
@@ -255,3 +257,31 @@ def test_titles(service: Service, metadata: dict[str, object], title: str) -> No
     """The caller's, else the document's own, else the file name's."""
     ingest(service, {"reports/a.txt": b"A."}, metadata=metadata)
     assert service.documents.get(service.collections.get("default"), "reports/a.txt").title == title
+
+
+def test_what_is_ready_late_still_waits_behind_the_model(
+    service: Service, parser: TextParser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A document that is parsed while the model works on another is queued before that is done, not after."""
+    original = HashingEncoder.forward
+    working, queued = threading.Event(), threading.Event()
+
+    def prepare(self: HashingEncoder, texts: Sequence[str], kind: TextKind) -> list[PreparedText]:
+        if working.is_set():
+            queued.set()
+        return [PreparedText(1, text) for text in texts]
+
+    def forward(self: HashingEncoder, prepared: Sequence[PreparedText], kind: TextKind, *, fast: bool) -> FloatArray:
+        if kind == "document" and not working.is_set():
+            working.set()
+            assert queued.wait(20)
+        return original(self, prepared, kind, fast=fast)
+
+    def late(source: SourceFile) -> None:
+        assert source.filename == "early.txt" or working.wait(20)
+
+    monkeypatch.setattr(HashingEncoder, "prepare", prepare)
+    monkeypatch.setattr(HashingEncoder, "forward", forward)
+    parser.before = late
+    job = ingest(service, {"early.txt": b"Ferries leave at nine.", "late.txt": b"Harbours close at ten."})
+    assert job.state == "succeeded"
