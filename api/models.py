@@ -571,10 +571,15 @@ class AnswerResponse(BaseModel):
     usage: UsageResponse
     timings_ms: dict[str, float]
     created_at: str
+    documents_pending: int | None = Field(
+        None,
+        description="Documents of the collection that were still being ingested when this was asked: the answer, or "
+        "refusal, knows nothing of them. `null` where an answer is shown again.",
+    )
 
     @classmethod
-    def of(cls, answer: Answer) -> AnswerResponse:
-        return cls(**_answer_fields(answer))
+    def of(cls, answer: Answer, *, documents_pending: int | None = None) -> AnswerResponse:
+        return cls(**_answer_fields(answer), documents_pending=documents_pending)
 
 
 class TracedAnswerResponse(AnswerResponse):

@@ -19,6 +19,7 @@ from api.keys import Keys
 from api.samples import submit_samples
 from api.settings import Settings
 from ingest.errors import Conflict, InvalidInput
+from ingest.memory import bound_arenas
 
 _LOG = logging.getLogger(__name__)
 _BACKLOG = 2048
@@ -35,6 +36,7 @@ def serve(settings: Settings, *, samples: bool = False) -> None:
     Raises `InvalidInput` (`keys_required`) when bound beyond loopback without any key, and `Conflict` when the address
     (`address_in_use`) or the data directory is taken.
     """
+    bound_arenas()
     with suppress(_Stopped), _stop_on_signals(), open_service(settings) as service:
         require_keys(service)
         with bind(settings.host, settings.port) as listener:

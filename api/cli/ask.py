@@ -45,10 +45,13 @@ def ask(
         return
     if answer["refusal"]:
         _print_refusal(answer, answer["refusal"])
-        return
-    if not stream:
-        typer.echo(printable(_with_markers(answer)))
-    _print_evidence(answer)
+    else:
+        if not stream:
+            typer.echo(printable(_with_markers(answer)))
+        _print_evidence(answer)
+    if pending := answer["documents_pending"]:
+        still = "1 document was" if pending == 1 else f"{pending:,} documents were"
+        typer.echo(f"\nNote: {still} still being ingested, and could not be searched; ask again later.", err=True)
 
 
 def _streamed(

@@ -216,6 +216,7 @@ class Answer(TypedDict):
     usage: dict[str, int]
     timings_ms: dict[str, float]
     created_at: str
+    documents_pending: int | None
 
 
 class QuestionSet(TypedDict):

@@ -74,10 +74,12 @@ async def ask(
         resources.enter_context(admission.slot())
         collection = await asyncio.to_thread(service.collections.get, name)
         question = _question(body, service)
+        pending = await asyncio.to_thread(service.jobs.documents_pending, collection.pk)
         events = await resources.enter_async_context(answering(service, collection, question, caller))
         if not body.stream:
-            return AnswerResponse.of(await unless_client_leaves(request, drain(events)))
-        told = kept_alive(_events(await anext(events), events), every_s=service.settings.stream_heartbeat_s)
+            answer = await unless_client_leaves(request, drain(events))
+            return AnswerResponse.of(answer, documents_pending=pending)
+        told = kept_alive(_events(await anext(events), events, pending), every_s=service.settings.stream_heartbeat_s)
         alive = await resources.enter_async_context(told)
         return EventStream(alive, request, resources.pop_all())
 
@@ -95,13 +97,13 @@ def _question(body: AskRequest, service: Service) -> Question:
     )
 
 
-async def _events(first: AnswerEvent, others: AsyncIterator[AnswerEvent]) -> AsyncIterator[Event]:
-    yield _event(first)
+async def _events(first: AnswerEvent, others: AsyncIterator[AnswerEvent], pending: int) -> AsyncIterator[Event]:
+    yield _event(first, pending)
     async for event in others:
-        yield _event(event)
+        yield _event(event, pending)
 
 
-def _event(event: AnswerEvent) -> Event:
+def _event(event: AnswerEvent, pending: int) -> Event:
     match event:
         case RetrievalEvent(hits):
             return Event("retrieval", RetrievalData(hits=[HitResponse.of(hit) for hit in hits]))
@@ -113,4 +115,4 @@ def _event(event: AnswerEvent) -> Event:
         case DraftEvent(text):
             return Event("draft", DraftData(text=text))
         case DoneEvent(answer):
-            return Event("done", AnswerResponse.of(answer))
+            return Event("done", AnswerResponse.of(answer, documents_pending=pending))

@@ -72,7 +72,8 @@ async function ask(state, question) {
   byId("answer").replaceChildren(draft);
   try {
     const answer = await api.ask(collection, question, (name, data) => onEvent(name, data, status, draft), call.signal);
-    byId("answer").replaceChildren(answer.refusal ? refusalCard(answer) : answerCard(collection, answer));
+    const card = answer.refusal ? refusalCard(answer) : answerCard(collection, answer);
+    byId("answer").replaceChildren(...[card, pendingNote(answer)].filter(Boolean));
     status.textContent = told(answer);
   } catch (problem) {
     if (call.signal.aborted) return;
@@ -145,6 +146,14 @@ function markerLink(citation) {
     { class: "marker", href: `#${target}`, "aria-label": `Evidence ${numberOf(citation)}`, onclick: show },
     numberOf(citation),
   );
+}
+
+/** What the answer cannot know of, where documents were still coming in. */
+function pendingNote(answer) {
+  const pending = answer.documents_pending;
+  if (!pending) return null;
+  const still = pending === 1 ? "1 document was" : `${pending} documents were`;
+  return make("p", { class: "warning pending" }, `${still} still being ingested and could not be searched: ask again later.`);
 }
 
 function riskNote(risk) {

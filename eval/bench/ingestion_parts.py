@@ -18,7 +18,7 @@ from ingest.collections import Collections, CollectionSettings
 from ingest.documents import Documents, Passwords, Upload
 from ingest.generations import GenerationSpec
 from ingest.jobs import TERMINAL_STATES, JobRunner, Jobs
-from ingest.memory import MemoryKeeper
+from ingest.memory import MemoryKeeper, bound_arenas
 from ingest.models import Encoder, FloatArray, ModelRuntime
 from ingest.parsing import ParserPool
 from ingest.parsing.media_types import CORPUS_JSONL
@@ -35,6 +35,7 @@ class IngestionParts:
     """The parts of a service that ingesting needs, with this encoder, on a fresh folder; `stack` closes them."""
 
     def __init__(self, folder: Path, encoder: Encoder, stack: ExitStack) -> None:
+        bound_arenas()
         settings = IngestSettings.model_validate({"data_dir": folder})
         self.encoder = encoder
         self.catalogue = Catalogue(folder / "catalogue.sqlite")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select, update
+from sqlalchemy import Connection, Row, Select, func, select, update
 
 from ingest.catalogue import Catalogue, schema
 from ingest.clock import in_future, now
@@ -47,6 +47,15 @@ class Jobs:
             for row in rows[:limit]
         ]
         return items, items[-1].pk if len(rows) > limit else None
+
+    def documents_pending(self, collection_pk: int) -> int:
+        """Documents that jobs have yet to ingest into the collection; a corpus that was not read yet counts as one."""
+        jobs = schema.jobs
+        query = select(func.sum(jobs.c.total - jobs.c.done)).where(
+            jobs.c.state.in_(("queued", "running")), jobs.c.kind == "ingest", jobs.c.collection_pk == collection_pk
+        )
+        with self._catalogue.read() as connection:
+            return int(connection.execute(query).scalar() or 0)
 
     def cancel(self, job_id: str) -> Job:
         """Ask a job to stop; a queued one stops at once.

@@ -15,6 +15,7 @@ from api.bootstrap import Service
 from api.settings import Settings
 from generate.answer import AnswerEvent
 from ingest.errors import Unavailable
+from ingest.jobs import Jobs
 from tests.api.live import SHIPS, events, problem
 
 ASK = "/v1/collections/default/ask"
@@ -336,3 +337,17 @@ def test_a_deletion_counts_the_turns_it_empties(filled: httpx.Client) -> None:
     assert (receipt["removed"]["answers_redacted"], receipt["removed"]["conversation_turns"]) == (1, 1)
     [turn] = filled.get("/v1/conversations/c1").json()["turns"]
     assert (turn["question"], turn["answer"]) == (None, None)
+
+
+@pytest.mark.parametrize("question", [QUESTION, "qwertz uiop"])
+def test_documents_still_coming_in_are_told(
+    filled: httpx.Client, monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    """An answer or refusal says how many it cannot know of; shown again later it says nothing about then."""
+    assert filled.post(ASK, json={"question": question}).json()["documents_pending"] == 0
+    monkeypatch.setattr(Jobs, "documents_pending", lambda self, collection_pk: 7)
+    answer = filled.post(ASK, json={"question": question}).json()
+    assert answer["documents_pending"] == 7
+    streamed = filled.post(ASK, json={"question": question, "stream": True})
+    assert events(streamed.content)[-1][1]["documents_pending"] == 7
+    assert filled.get(f"/v1/answers/{answer['answer_id']}").json()["documents_pending"] is None

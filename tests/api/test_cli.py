@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from api.cli import app
 from api.settings import Settings
+from ingest.jobs import Jobs
 from tests.api.live import HARBOUR, SHIPS
 
 QUESTION = "When does the ferry Aurora sail from Norrhamn?"
@@ -127,6 +128,16 @@ def test_a_refusal_is_a_result(stocked: Commands) -> None:
     told = stocked("ask", "qwertz uiop").stdout
     assert told.startswith("No answer: ")
     assert "needed 0." in told
+
+
+def test_documents_still_coming_in_are_told(stocked: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an answer and with a refusal, and not between the lines of either."""
+    assert "being ingested" not in stocked("ask", "qwertz uiop").stderr
+    monkeypatch.setattr(Jobs, "documents_pending", lambda self, collection_pk: 1_200)
+    for question in (QUESTION, "qwertz uiop"):
+        told = stocked("ask", question)
+        assert "1,200 documents were still being ingested" in told.stderr
+        assert "being ingested" not in told.stdout
 
 
 def test_search_prints_passages_with_scores(stocked: Commands) -> None:

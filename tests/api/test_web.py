@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from api.app import WEB
+from ingest.jobs import Jobs
 from tests.api.browser import Browser, browsing, missing_programs
 from tests.api.live import SHIPS, upload
 
@@ -114,6 +115,14 @@ def test_a_refusal_is_shown_with_its_reason_and_the_nearest_passages(browser: Br
     assert "needed" in browser.text("#answer .refusal .gauge")
     assert browser.text("#problem") == ""
     assert browser.errors() == []
+
+
+def test_documents_still_coming_in_are_told(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under the answer or refusal, which knows nothing of them."""
+    monkeypatch.setattr(Jobs, "documents_pending", lambda self, collection_pk: 1)
+    browser.type("#question", "Who won the chess tournament on Saturday?")
+    browser.click("#ask-form button")
+    assert browser.wait_for(lambda: "1 document was still being ingested" in browser.text("#answer .pending"))
 
 
 def test_files_are_uploaded_listed_and_deleted(browser: Browser, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ingest import memory
-from ingest.memory import MemoryKeeper
+from ingest.memory import MemoryKeeper, bound_arenas
 
 
 def resident_kib() -> int:
@@ -30,6 +30,21 @@ def test_what_was_freed_between_pieces_in_use_is_given_back() -> None:
 
 
 def test_other_libraries_do_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A C library without `malloc_trim` is no error."""
+    """A C library without these functions is no error."""
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
+    bound_arenas()
     MemoryKeeper().tend()
+
+
+@pytest.mark.parametrize(("environment", "calls"), [({}, [(-8, 2)]), ({"MALLOC_ARENA_MAX": "4"}, [])])
+def test_an_operator_may_choose_the_arenas(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], calls: list[tuple[int, int]]
+) -> None:
+    """By the variable that glibc knows."""
+    called: list[tuple[int, int]] = []
+    monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(memory, "_function", lambda name, *arguments: lambda *given: called.append(given))
+    bound_arenas()
+    assert called == calls

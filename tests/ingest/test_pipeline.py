@@ -285,3 +285,19 @@ def test_what_is_ready_late_still_waits_behind_the_model(
     parser.before = late
     job = ingest(service, {"early.txt": b"Ferries leave at nine.", "late.txt": b"Harbours close at ten."})
     assert job.state == "succeeded"
+
+
+def test_documents_that_are_still_to_come_are_counted(service: Service, parser: TextParser) -> None:
+    """Of this collection only, until they have ended, whichever way."""
+    pending = service.jobs.documents_pending
+    pk = service.collections.get("default").pk
+    gate = Gate("Harbours")
+    parser.before = gate
+    assert pending(pk) == 0
+    submission = submit(service, {"a.txt": b"Harbours close at ten.", "b.txt": b"BROKEN"})
+    assert gate.reached.wait(20)
+    assert pending(pk) == 2
+    assert pending(pk + 1) == 0
+    gate.opened.set()
+    finished(service, submission.job_id)
+    assert pending(pk) == 0
