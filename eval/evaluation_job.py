@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -31,6 +31,7 @@ from eval.replays import StoredReplays
 from eval.rows import EvaluationRow
 from eval.runs import Ask, Setting, planned_asks, run_asks
 from eval.settings import EvalSettings
+from eval.stored_judgement import gate_json
 from eval.summary import metrics_json, metrics_of
 from generate.answerer import Answerer
 from generate.answers import Answers
@@ -312,29 +313,3 @@ def pipeline_environment(
         | {"python": platform.python_version()},
         "machine": platform.machine(),
     }
-
-
-def gate_json(
-    outcome: GateResult,
-    diagnosis: Diagnosis | None,
-    drift: SlowDrift | None,
-    check: CertificateCheck | None,
-    baseline: Sequence[str],
-) -> dict[str, Any]:
-    """What is stored of the judgement."""
-    return {
-        "baseline": list(baseline),
-        "reasons": list(outcome.reasons),
-        "warnings": list(outcome.warnings),
-        "lines": [_rounded(asdict(line)) for line in outcome.lines],
-        "blamed": outcome.blamed,
-        "broken": list(outcome.broken),
-        "must_pass_failed": list(outcome.must_pass_failed),
-        "diagnosis": None if diagnosis is None else asdict(diagnosis),
-        "slow_drift": None if drift is None else asdict(drift),
-        "certificate_check": None if check is None else asdict(check),
-    }
-
-
-def _rounded(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in values.items()}

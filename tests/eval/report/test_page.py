@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from eval.evaluation_job import gate_json
 from eval.evaluations import Evaluation
 from eval.gate import diagnose, judge
 from eval.question_sets import parse_question_set
 from eval.report import Night, Subject, render
 from eval.rows import CitedQuote, EvaluationRow
 from eval.settings import EvalSettings
+from eval.stored_judgement import gate_json
 from eval.summary import metrics_json, metrics_of
 from tests.eval.made_rows import FAILED, REFUSED, WRONG, run
 
