@@ -42,12 +42,15 @@ NEGATORS = frozenset(
 _NOT_ONLY = re.compile(
     r"\bnot (?:only|just|merely)\b|\bno (?:later|earlier|longer|more|less|fewer) than\b|不仅|不但|非常|无线", re.I
 )
+_DENYING_PREFIXES = {"un": 4, "non": 4, "non-": 3, "in": 6, "im": 6, "il": 5, "ir": 5, "dis": 6}
+"""With the least length of the term behind it: shorter ones are other words (come and income, prove and improve)."""
+
 _SCOPE = 2
 _SCOPE_CHARS = 60
 _CLAUSE_END = re.compile(r"[.;:!?。；：！？]\s|[。；！？]")
 _ANTONYMS = (
     "increase/decrease increase/reduce increase/fall rise/fall raise/lower higher/lower highest/lowest high/low"
-    " more/less more/fewer most/least largest/smallest larger/smaller large/small big/small greater/lesser"
+    " much/little more/less more/fewer most/least largest/smallest larger/smaller large/small big/small greater/lesser"
     " longer/shorter longest/shortest long/short before/after earlier/later early/late"
     " first/last oldest/youngest older/younger"
     " old/new north/south northern/southern east/west eastern/western left/right upper/lower"
@@ -106,13 +109,27 @@ def claim_of(text: str) -> Claim:
 
 
 def opposites(one: Claim, other: Claim) -> int:
-    """How many words of `one` have an opposite in `other`, where neither side holds both."""
+    """How many words of `one` have an opposite in `other`, where neither side holds both: antonyms, and words that
+    differ by a denying prefix (registered, unregistered).
+    """
     mine, theirs = {word.term for word in one.words}, {word.term for word in other.words}
     return sum(
         1
         for term in mine - theirs
-        if any(against in theirs and against not in mine for against in _opposites().get(term, ()))
+        if any(against in theirs - mine for against in (*_opposites().get(term, ()), *_reversed(term)))
     )
+
+
+@cache
+def _reversed(term: str) -> tuple[str, ...]:
+    """The term with each denying prefix, and without the one that it has."""
+    denied = [prefix + term for prefix, least in _DENYING_PREFIXES.items() if len(term) >= least]
+    bare = [
+        term[len(prefix) :]
+        for prefix, least in _DENYING_PREFIXES.items()
+        if term.startswith(prefix) and len(term) >= len(prefix) + least
+    ]
+    return (*denied, *bare)
 
 
 def _words(text: str) -> list[Word]:

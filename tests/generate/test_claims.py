@@ -41,6 +41,20 @@ def test_opposites_count_once_a_word_and_only_where_neither_side_says_both() -> 
     assert opposites(claim_of("It increased."), claim_of("It increased, then decreased.")) == 0
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "count"),
+    [
+        ("Registered property is sold.", "Unregistered property is sold.", 1),
+        ("A dependent board.", "An independent board.", 1),
+        ("The income came in.", "They come by the side.", 0),
+        ("They improve it.", "They prove it.", 0),
+    ],
+)
+def test_a_denying_prefix_makes_an_opposite(one: str, other: str, count: int) -> None:
+    """In both directions, not where the prefix makes another word."""
+    assert opposites(claim_of(one), claim_of(other)) == opposites(claim_of(other), claim_of(one)) == count
+
+
 def test_order_is_the_longest_common_subsequence() -> None:
     """a b c against c a b: a b are in order."""
     assert order_kept(["a", "b", "c"], ["c", "a", "b"]) == pytest.approx(2 / 3)
