@@ -163,7 +163,7 @@ class SentenceTransformerEncoder:
         packed = pack(self._model, self._torch.bfloat16 if self._bfloat16 else self._torch.float32)
         if packed is None:
             return None
-        texts = [*_PROBES, "word " * self._model.max_seq_length]
+        texts = [*_PROBES, "word " * int(self._model.max_seq_length or 0)]
         features = self._features(texts, "query")
         lengths = features["attention_mask"].sum(1).tolist()
         expected = [row[:length] for row, length in zip(features["input_ids"].tolist(), lengths, strict=True)]
@@ -178,7 +178,7 @@ class SentenceTransformerEncoder:
 
     def _token_ids(self, texts: list[str], kind: TextKind) -> list[PreparedText]:
         """For packed models: the ids of each text with prompt and special tokens, the last of which is never cut."""
-        prompt, most = self._prompts[kind] or "", self._model.max_seq_length
+        prompt, most = self._prompts[kind] or "", int(self._model.max_seq_length or 0)
         encoded = self._tokenizer.encode_batch_fast([prompt + text for text in texts])
         ids = [one.ids if len(one.ids) <= most else [*one.ids[: most - 1], one.ids[-1]] for one in encoded]
         return [PreparedText(len(row), row) for row in ids]

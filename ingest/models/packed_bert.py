@@ -77,7 +77,7 @@ def pack(model: Any, dtype: torch.dtype) -> PackedBert | None:
         and isinstance(model.max_seq_length, int)
         and all(parameter.dtype == torch.float32 for parameter in bert.parameters())
     )
-    able = bert.device.type == "cpu" and torch.backends.mkldnn.is_available()
+    able = bert.device.type == "cpu" and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
     with torch.inference_mode():
         return PackedBert(bert, pooling=pooling["pooling_mode"], dtype=dtype) if plain and able else None
 
@@ -134,7 +134,7 @@ class _Linear:
         return cls(torch.ops.mkldnn._reorder_linear_weight(weight), bias, gelu)
 
     def __call__(self, states: Tensor) -> Tensor:
-        after = ("gelu", [], "none") if self.gelu else ("none", [], "")
+        after: tuple[str, list[float], str] = ("gelu", [], "none") if self.gelu else ("none", [], "")
         product: Tensor = torch.ops.mkldnn._linear_pointwise(states, self.weight, self.bias, *after)
         return product
 
