@@ -95,7 +95,9 @@ def quoting_the_first_passage(body: dict[str, Any]) -> Sequence[Action]:
 
 @dataclass
 class ScriptedServer:
-    """Serves in a thread while the block lasts. `requests` are the bodies received, `running` the answers under way."""
+    """Serves in a thread while the block lasts. `requests` are the bodies received, `running` the answers under way,
+    `connections` those that are open, of the `accepted` ones.
+    """
 
     script: Script = quoting_the_first_passage
     counts_tokens: bool = True
@@ -105,6 +107,7 @@ class ScriptedServer:
     running: int = 0
     finished: int = 0
     connections: int = 0
+    accepted: int = 0
 
     def __enter__(self) -> ScriptedServer:
         self._loop = asyncio.new_event_loop()
@@ -143,8 +146,9 @@ class ScriptedServer:
         assert task is not None
         self._tasks.add(task)
         self.connections += 1
+        self.accepted += 1
         try:
-            with suppress(ConnectionError, asyncio.IncompleteReadError):
+            with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 while await self._answered(reader, writer):
                     pass
         finally:
@@ -180,7 +184,7 @@ class ScriptedServer:
     async def _streamed(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: dict[str, Any]) -> bool:
         self.running += 1
         playing = asyncio.create_task(self._play(writer, body))
-        left = asyncio.create_task(reader.read(1))
+        left = asyncio.create_task(_eof(reader))
         try:
             await asyncio.wait({playing, left}, return_when=asyncio.FIRST_COMPLETED)
             if not playing.done():
@@ -229,7 +233,13 @@ class ScriptedServer:
             await writer.drain()
         writer.write(b"0\r\n\r\n")
         await writer.drain()
-        return False
+        return True
+
+
+async def _eof(reader: asyncio.StreamReader) -> None:
+    """Wait until the client has left; nothing is taken from what it sends."""
+    while not reader.at_eof() and reader.exception() is None:  # noqa: ASYNC110 - it tells nobody of its end
+        await asyncio.sleep(0.005)
 
 
 def _prompt_tokens(messages: list[dict[str, str]]) -> int:

@@ -6,12 +6,12 @@ import asyncio
 import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
-import httpx
+import httpx2
 
 from generate.llm.breaker import CircuitBreaker
 from generate.llm.failures import ServerFailure, interrupted, of_bad_reply, of_silence, of_status, of_transport
@@ -23,6 +23,9 @@ Message = Mapping[str, str]
 
 _BACKOFF_S = (0.2, 0.8, 2.0)
 _BODY_MAX = 1 << 20
+_REST_S = 0.2
+_IDLE_S = 3.0
+"""How long an idle connection is kept: less than the 5 s after which vLLM closes it, perhaps just as we write."""
 _ABSENT = frozenset({404, 405, 501})
 
 
@@ -84,10 +87,13 @@ class ChatClient:
         self._headers = {"Accept-Encoding": "identity", **({"Authorization": f"Bearer {key}"} if key else {})}
         self._deadlines = deadlines or Deadlines()
         self._retries = retries
-        self._limits = httpx.Limits(max_connections=connections_max, max_keepalive_connections=connections_max)
+        self._limits = httpx2.Limits(
+            max_connections=connections_max, max_keepalive_connections=connections_max, keepalive_expiry=_IDLE_S
+        )
         self._breaker = breaker or CircuitBreaker(failures_max=5, open_s=10)
         self._tls = ssl.create_default_context()
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx2.AsyncClient] = WeakKeyDictionary()
+        self._closing: set[asyncio.Task[None]] = set()
         self._counts_tokens = True
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Ended, None]:
@@ -159,8 +165,8 @@ class ChatClient:
         """Pieces of one reply, each within its time; raises `ServerFailure`, also for a reply without an end."""
         first_by = min(time.monotonic() + self._deadlines.first_token_s, ends)
         cleaner, finished, spoken = Cleaner(), False, False
-        async with self._response(request, first_by) as response:
-            lines = data_lines(response.aiter_bytes())
+        async with self._body(request, first_by) as body:
+            lines = data_lines(body)
             async with aclosing(lines):
                 while True:
                     by = min(time.monotonic() + self._deadlines.token_s, ends) if spoken else first_by
@@ -174,37 +180,50 @@ class ChatClient:
                         elif piece.finish_reason is not None:
                             finished = True
                         yield piece
+            if finished:
+                await _read_rest(body)
         if not finished:
             raise interrupted()
         if rest := cleaner.end():
             yield Delta(rest)
 
     @asynccontextmanager
-    async def _response(self, request: ChatRequest, by: float) -> AsyncIterator[httpx.Response]:
-        """The reply to a request once its headers are there; a status of 400 and above is a `ServerFailure`."""
-        client = self._client()
-        prepared = client.build_request("POST", f"{self.url}/chat/completions", json=request.body(self.model))
-        response: httpx.Response | None = None
+    async def _body(self, request: ChatRequest, by: float) -> AsyncIterator[AsyncGenerator[bytes, None]]:
+        """The reply to a request, in blocks, once its headers are there; a status of 400 and above is a
+        `ServerFailure`.
+        """
+        prepared = self._client().build_request("POST", f"{self.url}/chat/completions", json=request.body(self.model))
+        response: httpx2.Response | None = None
         try:
-            response = await _in_time(client.send(prepared, stream=True), by, "first token")
+            response = await _in_time(self._client().send(prepared, stream=True), by, "first token")
             if response.status_code >= 400:
                 raise of_status(response.status_code, await _in_time(_read(response), by, "error message"))
             kind = response.headers.get("content-type", "")
             if not kind.startswith("text/event-stream"):
                 raise of_bad_reply(f"{kind[:60] or 'nothing'} where text/event-stream was asked for")
-            yield response
-        except httpx.RequestError as failure:
+            async with aclosing(cast(AsyncGenerator[bytes, None], response.aiter_bytes())) as body:
+                yield body
+        except httpx2.RequestError as failure:
             raise of_transport(failure, self.url) from failure
         finally:
             if response is not None:
-                await response.aclose()
+                await self._closed(response)
 
-    async def _post(self, url: str, body: Mapping[str, Any]) -> tuple[int, httpx.Response]:
+    async def _closed(self, response: httpx2.Response) -> None:
+        """Give its connection back, whole even where this task is cancelled meanwhile: httpcore2 shields its closing
+        from anyio's cancellation, not from asyncio's, and would count the request as under way for ever.
+        """
+        closing = asyncio.create_task(response.aclose())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+        await asyncio.shield(closing)
+
+    async def _post(self, url: str, body: Mapping[str, Any]) -> tuple[int, httpx2.Response]:
         by = time.monotonic() + self._deadlines.first_token_s
         with self._breaker.attempt() as attempt:
             try:
                 reply = await _in_time(self._client().post(url, json=body), by, "count of tokens")
-            except httpx.RequestError as failure:
+            except httpx2.RequestError as failure:
                 attempt.settle(False)
                 raise of_transport(failure, self.url) from failure
             except ServerFailure:
@@ -213,12 +232,12 @@ class ChatClient:
             attempt.settle(reply.status_code < 500 or reply.status_code in _ABSENT)
             return reply.status_code, reply
 
-    def _client(self) -> httpx.AsyncClient:
+    def _client(self) -> httpx2.AsyncClient:
         loop = asyncio.get_running_loop()
         client = self._clients.get(loop)
         if client is None:
-            timeout = httpx.Timeout(None, connect=self._deadlines.connect_s, pool=self._deadlines.connect_s)
-            client = httpx.AsyncClient(headers=self._headers, timeout=timeout, limits=self._limits, verify=self._tls)
+            timeout = httpx2.Timeout(None, connect=self._deadlines.connect_s, pool=self._deadlines.connect_s)
+            client = httpx2.AsyncClient(headers=self._headers, timeout=timeout, limits=self._limits, verify=self._tls)
             self._clients[loop] = client
         return client
 
@@ -240,8 +259,8 @@ def first_model(url: str, key: str | None, *, timeout_s: float) -> str:
 def list_models(url: str, headers: Mapping[str, str], *, timeout_s: float) -> list[str]:
     """Names of the models behind a base URL. Raises `Unavailable` when the server does not answer as it should."""
     try:
-        reply = httpx.get(f"{url}/models", headers=dict(headers), timeout=timeout_s)
-    except httpx.RequestError as failure:
+        reply = httpx2.get(f"{url}/models", headers=dict(headers), timeout=timeout_s)
+    except httpx2.RequestError as failure:
         raise Unavailable(
             f"the language model server at {url} does not answer ({type(failure).__name__}); start it, or name another",
             code="generator_unreachable",
@@ -264,7 +283,15 @@ async def _in_time(awaited: Any, by: float, what: str) -> Any:
         raise of_silence(round(waiting_s, 2), what) from None
 
 
-async def _read(response: httpx.Response) -> bytes:
+async def _read_rest(body: AsyncIterator[bytes]) -> None:
+    """What follows the end of an answer, which is next to nothing: a connection can be used again once all is read."""
+    by = time.monotonic() + _REST_S
+    with suppress(ServerFailure):
+        while await _in_time(anext(body, None), by, "end") is not None:
+            pass
+
+
+async def _read(response: httpx2.Response) -> bytes:
     """The first mebibyte of a body."""
     body = b""
     async for block in response.aiter_bytes():
@@ -274,7 +301,7 @@ async def _read(response: httpx.Response) -> bytes:
     return body
 
 
-def _counted(reply: httpx.Response) -> tuple[int, int | None]:
+def _counted(reply: httpx2.Response) -> tuple[int, int | None]:
     try:
         body = cast(Mapping[str, Any], reply.json())
         count, longest = body["count"], body.get("max_model_len")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-import httpx
+import httpx2
 
 from ingest.errors import CitewellError, DeadlineExceeded, Overloaded, Unavailable
 
@@ -46,9 +46,9 @@ def of_status(status: int, body: bytes) -> ServerFailure:
     return ServerFailure(failed, again=True)
 
 
-def of_transport(failure: httpx.RequestError, url: str) -> ServerFailure:
+def of_transport(failure: httpx2.RequestError, url: str) -> ServerFailure:
     """The failure that a broken connection stands for."""
-    if isinstance(failure, httpx.TimeoutException):
+    if isinstance(failure, httpx2.TimeoutException):
         late = DeadlineExceeded(
             f"no connection to the language model server at {url} in time ({type(failure).__name__})",
             code="generator_timeout",
