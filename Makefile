@@ -85,7 +85,7 @@ types: $(DEVELOPED)
 layers: $(DEVELOPED)
 	$(BIN)/lint-imports
 
-check: lint types layers test ## everything the gate runs
+check: lint types layers test test-vllm ## everything the gate runs
 
 clean:
 	rm -rf $(VENV) $(VLLM_VENV) $(BENCH_VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
