@@ -55,6 +55,7 @@ def server_on(service: Service, listener: socket.socket) -> tuple[uvicorn.Server
         create_app(service),
         log_config=None,
         access_log=False,
+        http="h11",  # bounds the head of a request; httptools, which would be taken where it is installed, does not
         server_header=False,
         timeout_graceful_shutdown=_GRACE_S,
     )
