@@ -32,6 +32,7 @@ from retrieve.snapshots import Indexes
 from retrieve.visibility import VisibleVersions
 
 _HYDRATE_FACTOR = 3
+_RESTRICTIONS_MAX = 32
 _TABLES = (*hydration.TABLES, schema.document_access, schema.generations, schema.collections)
 """A change of one of these may change a ranking."""
 
@@ -61,6 +62,7 @@ class Searcher:
         self._hydration = Hydration(catalogue, cached_mib=settings.chunk_cache_mib)
         self._embeddings: LruCache[FloatArray] = LruCache(settings.query_cache_entries)
         self._rankings: LruCache[Ranking] = LruCache(settings.result_cache_hits)
+        self._restrictions: LruCache[Restriction] = LruCache(_RESTRICTIONS_MAX)
 
     @property
     def reranker_name(self) -> str | None:
@@ -133,8 +135,8 @@ class Searcher:
         access: Access,
     ) -> Ranking:
         timings: dict[str, float] = {}
-        with _timed(timings, "restrict"), self._catalogue.read() as connection:
-            restriction = self._visible.restriction(connection, collection_pk, query.filter, access)
+        with _timed(timings, "restrict"):
+            restriction = self._restriction(query, collection_pk, access)
         vector, lexical, vector_used = self._candidates(query, generation, snapshot, restriction, timings)
         reranked = query.rerank and reranks(self._reranker, query.text)
         with _timed(timings, "fuse"):
@@ -159,6 +161,22 @@ class Searcher:
             vector_used,
             timings,
         )
+
+    def _restriction(self, query: Query, collection_pk: int, access: Access) -> Restriction:
+        """What may be seen; the catalogue is not asked where none of its tables changed since.
+
+        Called with the snapshot in hand, so that what is remembered is never older than it.
+        """
+        revision = self._catalogue.revision(_TABLES)
+        conditions = _conditions_key(query)
+        key = (collection_pk, access.tags, conditions)
+        known = None if conditions is None else self._restrictions.get(key, revision=revision)
+        if known is None:
+            with self._catalogue.read() as connection:
+                known = self._visible.restriction(connection, collection_pk, query.filter, access)
+            if conditions is not None:
+                self._restrictions.put(key, known, revision=revision)
+        return known
 
     def _varied(self, query: Query, hits: list[Hit]) -> list[Hit]:
         diversity = self._settings.diversity if query.diversity is None else query.diversity
@@ -243,11 +261,16 @@ class Searcher:
 
 def _query_key(query: Query) -> tuple[Hashable, ...]:
     """Equal for equal queries. A filter that is no JSON is its own key: whoever reads it says what is wrong."""
-    try:
-        conditions: Hashable = json.dumps(query.filter, sort_keys=True)
-    except (TypeError, ValueError, RecursionError):
-        conditions = id(query)
+    conditions = _conditions_key(query) or id(query)
     return query.text, query.top_k, query.mode, query.rerank, query.diversity, conditions
+
+
+def _conditions_key(query: Query) -> str | None:
+    """Equal for equal filters; None for one that is no JSON."""
+    try:
+        return json.dumps(query.filter, sort_keys=True)
+    except (TypeError, ValueError, RecursionError):
+        return None
 
 
 @contextmanager

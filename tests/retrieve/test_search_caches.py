@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from sqlalchemy import update
 
@@ -9,6 +11,7 @@ from api.bootstrap import Service
 from ingest.catalogue import Catalogue, schema
 from ingest.models import ModelRuntime
 from retrieve import Access, Query, Ranking
+from retrieve.visibility import VisibleVersions
 from tests.ingest.support import delete, ingest
 
 FERRIES = Query("when do ferries leave")
@@ -50,6 +53,27 @@ def test_a_query_is_embedded_once(ferries: Service, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(ModelRuntime, "begin_embedding", None)
     assert ids(found(ferries, Query(FERRIES.text, filter={"document_id": "a.txt"}))) == {"a.txt"}
     assert ferries.searcher.cache_stats()["query_embeddings"].hits == 1
+
+
+def test_what_may_be_seen_is_worked_out_again_after_a_change_only(
+    ferries: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For each access and filter; a change of tags counts for the very next search."""
+    asked: list[frozenset[str] | None] = []
+    restriction = VisibleVersions.restriction
+
+    def counted(visible: VisibleVersions, connection: Any, pk: int, conditions: Any, access: Access) -> Any:
+        asked.append(access.tags)
+        return restriction(visible, connection, pk, conditions, access)
+
+    monkeypatch.setattr(VisibleVersions, "restriction", counted)
+    staff = frozenset({"staff"})
+    assert [ids(found(ferries, Query(text), staff)) for text in ("ferries", "dogs")] == [{"a.txt", "b.txt"}] * 2
+    assert asked == [staff]
+    ingest(ferries, {"a.txt": b"Ferries leave at nine."}, access=["board"])
+    assert ids(found(ferries, Query("leave"), staff)) == {"b.txt"}
+    assert ids(found(ferries, Query("leave"))) == {"a.txt", "b.txt"}
+    assert asked == [staff, staff, None]
 
 
 @pytest.mark.parametrize(
