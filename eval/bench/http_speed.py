@@ -1,7 +1,8 @@
 """Speed of searches over HTTP: `python -m eval.bench.http_speed --url URL --collection NAME --data DIR`.
 
-Compares with the time of one query embedding alone (the same model, in this process, one at a time between the
-searches, so that whatever else runs on the machine slows both), and measures 1, 4, 16 and 64 clients. Every query is
+Compares with the time of one query embedding alone, by sentence-transformers as it comes (`encode` in float32) and by
+citewell's own encoder: the same model, in one thread of this process, one at a time between the searches, so that
+whatever else runs on the machine slows all of them. Measures 1, 4, 16 and 64 clients. Every query is
 asked once, so no cache answers. With `--pid` (of the service, on Linux) it also tells processor time, which other work
 on the machine does not stretch. Prints one JSON object.
 """
@@ -16,17 +17,22 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import torch
+from sentence_transformers import SentenceTransformer
+
 from eval.retrieval_sets import fitting_sets, report_sets
 from ingest.models import Encoder, SentenceTransformerEncoder
+from ingest.models.profiles import profile_of
 
 CLIENTS = (1, 4, 16, 64)
 _WARM_UP = 20
+_MODEL = "all-MiniLM-L6-v2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +49,50 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class Alone:
+    """One query embedded by itself: milliseconds, and those of the processor (mean)."""
+
+    p50_ms: float
+    cpu_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Speed:
     """The figures of one run."""
 
-    embedding_p50_ms: float
-    embedding_cpu_ms: float
+    library: Alone
+    encoder: Alone
     search_p50_ms: float
     cached_p50_ms: float
     loads: tuple[Load, ...]
 
     @property
     def search_to_embedding(self) -> float:
-        """How many times as long as an embedding alone a search takes."""
-        return self.search_p50_ms / self.embedding_p50_ms
+        """How many times as long as an embedding alone, by sentence-transformers, a search takes."""
+        return self.search_p50_ms / self.library.p50_ms
+
+    @property
+    def search_to_own_embedding(self) -> float:
+        """The same, of citewell's encoder."""
+        return self.search_p50_ms / self.encoder.p50_ms
+
+
+class _Clock:
+    """Times calls of one function."""
+
+    def __init__(self, run: Callable[[str], object]) -> None:
+        self._run = run
+        self._times: list[float] = []
+        self._cpu_s = 0.0
+
+    def __call__(self, query: str) -> None:
+        begun, cpu_begun = time.perf_counter(), time.process_time()
+        self._run(query)
+        self._times.append((time.perf_counter() - begun) * 1000)
+        self._cpu_s += time.process_time() - cpu_begun
+
+    def alone(self) -> Alone:
+        return Alone(statistics.median(self._times), self._cpu_s * 1000 / len(self._times))
 
 
 class SearchClient:
@@ -83,31 +120,38 @@ def measure_speed(
     url: str,
     collection: str,
     queries: Iterator[str],
+    library: Callable[[str], object],
     encoder: Encoder,
     *,
     searches: int,
     clients: Sequence[int],
     pid: int | None = None,
 ) -> Speed:
-    """`searches` searches a number of clients; takes a new query from `queries` each time."""
+    """`searches` searches a number of clients; takes a new query from `queries` each time.
+
+    `library` embeds a query by other means than `encoder`.
+    """
     client = SearchClient(url, collection)
+
+    def embed(query: str) -> object:
+        return encoder.encode([query], "query", fast=True)
+
     for query in islice(queries, _WARM_UP):
-        encoder.encode([query], "query", fast=True)
+        library(query)
+        embed(query)
         client.search(query)
-    embedding, alone, again = [], [], []
-    cpu_s = 0.0
+    by_library, by_encoder = _Clock(library), _Clock(embed)
+    alone, again = [], []
     for query in islice(queries, searches):
-        begun, cpu_begun = time.perf_counter(), time.process_time()
-        encoder.encode([query], "query", fast=True)
-        embedding.append((time.perf_counter() - begun) * 1000)
-        cpu_s += time.process_time() - cpu_begun
+        by_library(query)
+        by_encoder(query)
         alone.append(client.search(query))
         again.append(client.search(query))
     client.close()
     loads = tuple(measure_load(url, collection, list(islice(queries, searches)), clients=n, pid=pid) for n in clients)
     return Speed(
-        statistics.median(embedding),
-        cpu_s * 1000 / len(embedding),
+        by_library.alone(),
+        by_encoder.alone(),
         statistics.median(alone),
         statistics.median(again),
         loads,
@@ -173,17 +217,20 @@ def main() -> None:
     parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS)
     parser.add_argument("--pid", type=int, help="process of the service")
     arguments = parser.parse_args()
-    encoder = SentenceTransformerEncoder("all-MiniLM-L6-v2")
+    torch.set_num_threads(1)
+    model = SentenceTransformer(profile_of(_MODEL).source, device="cpu")
     speed = measure_speed(
         arguments.url,
         arguments.collection,
         english_queries(arguments.data),
-        encoder,
+        lambda query: model.encode([query], show_progress_bar=False),
+        SentenceTransformerEncoder(_MODEL),
         searches=arguments.searches,
         clients=arguments.clients,
         pid=arguments.pid,
     )
-    report = {**asdict(speed), "search_to_embedding": speed.search_to_embedding}
+    ratios = {name: getattr(speed, name) for name in ("search_to_embedding", "search_to_own_embedding")}
+    report = {**asdict(speed), **ratios}
     sys.stdout.write(json.dumps(report, indent=2) + "\n")
 
 
