@@ -17,6 +17,8 @@ from ingest.models.reading import Reading
 from ingest.models.spans import best_spans, without_overlap
 
 if TYPE_CHECKING:
+    from ingest.models.network import JointNetwork, Logits
+    from ingest.models.packed_bert import PackedEncoder
     from ingest.models.windows import Window
 
 _TOKENS_AT_ONCE = 2048
@@ -27,7 +29,8 @@ class JointReader:
     """A `PassageReader` and a `PairScorer` in one; `load` reads an adapter folder and the base model that it names.
 
     The layers are merged copies of the base's, in bfloat16 where the hardware computes in it (21 MB), else in float32
-    (42 MB). `words` is the embedder's table of word embeddings (47 MB), shared where it runs on the same base.
+    (42 MB), packed (`ingest.models.packed_bert`) on a CPU that can. `words` is the embedder's table of word embeddings
+    (47 MB), shared where it runs on the same base.
     """
 
     def __init__(
@@ -46,7 +49,7 @@ class JointReader:
             raise Unavailable(
                 f"adapter {config.name!r} does not fit its base {config.base!r}: {failure}", code="model_damaged"
             ) from failure
-        network.merge(torch.bfloat16 if bfloat16 else torch.float32, words)
+        self._packed = _merged(network, torch.bfloat16 if bfloat16 else torch.float32, words, device)
         self.name, self.revision = config.name, adapter.revision
         self.languages: tuple[str, ...] | None = config.languages
         self.max_tokens = config.max_tokens
@@ -93,10 +96,8 @@ class JointReader:
         return (1 / (1 + np.exp(-relevance))).astype(np.float32)
 
     def _forward(self, windows: Sequence[Window]) -> Iterator[Reading]:
-        from ingest.models.windows import padded
-
         with self._torch.inference_mode():
-            logits = self._network(*padded(windows, self._device))
+            logits = self._logits(windows)
         relevance, no_answer, starts, ends = (
             part.cpu().numpy() for part in (logits.relevance, logits.no_answer, logits.starts, logits.ends)
         )
@@ -106,6 +107,33 @@ class JointReader:
                 float(no_answer[row]) + self._no_answer_bias,
                 tuple(best_spans(window, starts[row], ends[row])),
             )
+
+    def _logits(self, windows: Sequence[Window]) -> Logits:
+        from ingest.models.windows import padded, segments_of
+
+        ids, segments, mask = padded(windows, self._device)
+        if self._packed is None:
+            logits: Logits = self._network(ids, segments, mask)
+            return logits
+        states, batch = self._packed.states(
+            [window.ids for window in windows], [segments_of(window) for window in windows]
+        )
+        return self._network.heads(batch.padded(states), segments, mask)
+
+
+def _merged(network: JointNetwork, dtype: Any, words: Any, device: str) -> PackedEncoder | None:
+    """Merges the adapters; the packed layers, which the network then does without, or None where it serves itself."""
+    import torch
+
+    from ingest.models.packed_bert import PackedEncoder, can_pack
+
+    if device != "cpu" or not can_pack(network.encoder):
+        network.merge(dtype, words)
+        return None
+    network.merge(torch.float32, words)
+    packed = PackedEncoder(network.encoder, dtype=dtype)
+    network.encoder = torch.nn.Identity()
+    return packed
 
 
 def _batches(windows: Sequence[Window]) -> Iterator[list[Window]]:

@@ -71,6 +71,10 @@ class JointNetwork(nn.Module):
     def forward(self, ids: Tensor, segments: Tensor, mask: Tensor) -> Logits:
         """`ids`, `segments`, `mask`: integers of shape (n, tokens); segment 1 is the passage, mask 0 is padding."""
         hidden = self.encoder(input_ids=ids, token_type_ids=segments, attention_mask=mask).last_hidden_state.float()
+        return self.heads(hidden, segments, mask)
+
+    def heads(self, hidden: Tensor, segments: Tensor, mask: Tensor) -> Logits:
+        """Logits of the encoder's last states, float32 of shape (n, tokens, width)."""
         passage = (segments * mask).unsqueeze(-1).float()
         mean = (hidden * passage).sum(1) / passage.sum(1).clamp(min=1)
         pair = self.pair_head(torch.cat([hidden[:, 0], mean], dim=1))
@@ -93,7 +97,7 @@ class JointNetwork(nn.Module):
     def merge(self, dtype: torch.dtype, words: nn.Embedding | None = None) -> None:
         """Make the network ready to serve: adapters added to the layers, which become `dtype`; training ends with it.
 
-        The embeddings stay as they are; `words`, if given, takes the place of the equal table of word embeddings, so
+        The embeddings stay in float32; `words`, if given, takes the place of the equal table of word embeddings, so
         that the largest part of the base model is in memory once.
         """
         for parent, name, adapter in list(_adapters(self.encoder)):
@@ -101,7 +105,8 @@ class JointNetwork(nn.Module):
         self.encoder.encoder.to(dtype)
         if words is not None:
             self.encoder.embeddings.word_embeddings = words
-        self.encoder.embeddings = _Converted(self.encoder.embeddings, dtype)
+        if dtype != torch.float32:
+            self.encoder.embeddings = _Converted(self.encoder.embeddings, dtype)
 
 
 class _Converted(nn.Module):

@@ -1,4 +1,4 @@
-"""BERT sentence encoders on a CPU, spared everything that is not arithmetic.
+"""BERT encoders on a CPU, spared everything that is not arithmetic.
 
 A question has a dozen tokens: most of the general forward's time goes into converting weights to bfloat16 again,
 reading them in an order that suits training, and a few hundred small steps of Python. Here the weights lie packed as
@@ -21,6 +21,35 @@ from torch.nn import functional
 _POOLINGS = ("mean", "cls")
 
 
+class PackedEncoder:
+    """The embeddings and layers of a BERT model, which may be changed or freed afterwards; `dtype` is that of the
+    products, sums and norms stay in float32. `states` may be called by several threads.
+    """
+
+    def __init__(self, bert: Any, *, dtype: torch.dtype) -> None:
+        self._dtype = dtype
+        self._heads = int(bert.config.num_attention_heads)
+        embeddings = bert.embeddings
+        self._words = embeddings.word_embeddings.weight
+        self._places, self._segments = embeddings.position_embeddings.weight, embeddings.token_type_embeddings.weight
+        self._norm = embeddings.LayerNorm
+        self._layers = [_Layer.pack(layer, dtype) for layer in bert.encoder.layer]
+
+    def states(
+        self, token_ids: Sequence[Sequence[int]], segments: Sequence[Sequence[int]] | None = None
+    ) -> tuple[Tensor, Batch]:
+        """The last layer's states, float32 of shape (tokens, width), and which text and place each is of. `token_ids`
+        of each text with its special tokens; `segments` of the same lengths, by default all 0.
+        """
+        batch = Batch.of([len(ids) for ids in token_ids])
+        words = functional.embedding(_flat(token_ids), self._words)
+        kinds = self._segments[0] if segments is None else self._segments[_flat(segments)]
+        states = self._norm(words + self._places[batch.places] + kinds)
+        for layer in self._layers:
+            states = layer.forward(states, batch, heads=self._heads, dtype=self._dtype)
+        return states, batch
+
+
 class PackedBert:
     """A BERT encoder with its pooling. Vectors are the model's own but for the rounding of `dtype`.
 
@@ -28,23 +57,13 @@ class PackedBert:
     """
 
     def __init__(self, bert: Any, *, pooling: str, dtype: torch.dtype) -> None:
-        self._dtype = dtype
         self._pooling = pooling
-        self._heads = int(bert.config.num_attention_heads)
-        embeddings = bert.embeddings
-        self._words = embeddings.word_embeddings.weight
-        self._places = embeddings.position_embeddings.weight + embeddings.token_type_embeddings.weight[0]
-        self._norm = embeddings.LayerNorm
-        self._layers = [_Layer.pack(layer, dtype) for layer in bert.encoder.layer]
+        self._encoder = PackedEncoder(bert, dtype=dtype)
 
     @torch.inference_mode()
     def forward(self, token_ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         """float32 of shape (n, dimensions), rows of length 1; `token_ids` of each text with its special tokens."""
-        batch = _Batch.of([len(ids) for ids in token_ids])
-        words = functional.embedding(torch.tensor([token for ids in token_ids for token in ids]), self._words)
-        states = self._norm(words + self._places[batch.places])
-        for layer in self._layers:
-            states = layer.forward(states, batch, heads=self._heads, dtype=self._dtype)
+        states, batch = self._encoder.states(token_ids)
         if self._pooling == "cls":
             pooled = states[batch.places == 0]
         else:  # the sum has the direction of the mean
@@ -55,7 +74,6 @@ class PackedBert:
 def pack(model: Any, dtype: torch.dtype) -> PackedBert | None:
     """The packed form of a SentenceTransformer; None for what is not plain BERT in float32 on a CPU with oneDNN."""
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
-    from transformers import BertModel
 
     modules = list(model)
     bert = getattr(modules[0], "auto_model", None)
@@ -64,26 +82,31 @@ def pack(model: Any, dtype: torch.dtype) -> PackedBert | None:
         or type(modules[0]) is not Transformer
         or type(modules[1]) is not Pooling
         or any(type(module) is not Normalize for module in modules[2:])
-        or type(bert) is not BertModel
     ):
         return None
-    config, pooling = bert.config, modules[1].get_config_dict()
-    plain = (
-        config.hidden_act == "gelu"
-        and getattr(config, "position_embedding_type", "absolute") == "absolute"
-        and not config.is_decoder
-        and pooling["pooling_mode"] in _POOLINGS
-        and pooling["include_prompt"]
-        and isinstance(model.max_seq_length, int)
-        and all(parameter.dtype == torch.float32 for parameter in bert.parameters())
-    )
-    able = bert.device.type == "cpu" and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+    pooling = modules[1].get_config_dict()
+    plain = pooling["pooling_mode"] in _POOLINGS and pooling["include_prompt"] and isinstance(model.max_seq_length, int)
     with torch.inference_mode():
-        return PackedBert(bert, pooling=pooling["pooling_mode"], dtype=dtype) if plain and able else None
+        return PackedBert(bert, pooling=pooling["pooling_mode"], dtype=dtype) if plain and can_pack(bert) else None
+
+
+def can_pack(bert: Any) -> bool:
+    """Whether the model is a plain BERT in float32 on a CPU with oneDNN."""
+    from transformers import BertModel
+
+    return (
+        type(bert) is BertModel
+        and bert.config.hidden_act == "gelu"
+        and getattr(bert.config, "position_embedding_type", "absolute") == "absolute"
+        and not bert.config.is_decoder
+        and all(parameter.dtype == torch.float32 for parameter in bert.parameters())
+        and bert.device.type == "cpu"
+        and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class _Batch:
+class Batch:
     """Texts of `rows` lengths, up to `longest`, one after the other: the text of each token, and its place there.
 
     `cells` are the tokens' places in a padded table of shape (rows, longest), flat, and `visible` (rows, 1, 1,
@@ -98,7 +121,7 @@ class _Batch:
     visible: Tensor | None
 
     @classmethod
-    def of(cls, lengths: Sequence[int]) -> _Batch:
+    def of(cls, lengths: Sequence[int]) -> Batch:
         rows, longest = len(lengths), max(lengths)
         owners = torch.repeat_interleave(torch.tensor(lengths))
         if min(lengths) == longest:
@@ -160,7 +183,7 @@ class _Layer:
             layer.output.LayerNorm,
         )
 
-    def forward(self, states: Tensor, batch: _Batch, *, heads: int, dtype: torch.dtype) -> Tensor:
+    def forward(self, states: Tensor, batch: Batch, *, heads: int, dtype: torch.dtype) -> Tensor:
         """States of shape (tokens, width), float32, to the next layer's; sums and norms stay in float32."""
         joint = batch.padded(self.joint(states.to(dtype))).view(batch.rows, batch.longest, 3, heads, -1)
         queries, keys, values = joint.permute(2, 0, 3, 1, 4)
@@ -168,3 +191,7 @@ class _Layer:
         states = self.attended_norm(self.attended(batch.flat(mixed.transpose(1, 2))) + states)
         result: Tensor = self.output_norm(self.output(self.inner(states.to(dtype))) + states)
         return result
+
+
+def _flat(rows: Sequence[Sequence[int]]) -> Tensor:
+    return torch.tensor([value for row in rows for value in row])

@@ -78,6 +78,12 @@ class PairTokenizer:
                 return
 
 
+def segments_of(window: Window) -> list[int]:
+    """1 for tokens of the passage, 0 for the question's and all special ones."""
+    passage = len(window.spans)
+    return [0] * window.first + [1] * passage + [0] * (len(window.ids) - window.first - passage)
+
+
 def padded(windows: Sequence[Window], device: Any = None) -> tuple[Tensor, Tensor, Tensor]:
     """Ids, segments and mask of a batch: int64 tensors of shape (n_windows, longest); segment 1 is the passage."""
     longest = max(len(window.ids) for window in windows)
@@ -86,6 +92,6 @@ def padded(windows: Sequence[Window], device: Any = None) -> tuple[Tensor, Tenso
     for row, window in enumerate(windows):
         size = len(window.ids)
         ids[row, :size] = torch.tensor(window.ids)
-        segments[row, window.first : window.first + len(window.spans)] = 1
+        segments[row, :size] = torch.tensor(segments_of(window))
         mask[row, :size] = 1
     return ids.to(device), segments.to(device), mask.to(device)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ingest.errors import Unavailable
-from ingest.models import JointReader
+from ingest.models import JointReader, packed_bert
 from ingest.models.adapter import load_adapter
 from ingest.models.windows import QUESTION_TOKENS_MAX, STRIDE_TOKENS, PairTokenizer, padded
 from tests.ingest.models.tiny import tiny_adapter, tiny_base, tiny_network, tiny_reader, tiny_tokenizer
@@ -82,7 +82,21 @@ def test_word_embeddings_are_shared(adapter: Path) -> None:
     base = tiny_base()
     words = tiny_base().get_input_embeddings()
     reader = JointReader(load_adapter(adapter), base, tiny_tokenizer(), device="cpu", bfloat16=False, words=words)
-    assert any(parameter is words.weight for parameter in reader._network.parameters())
+    assert reader._packed is not None
+    assert reader._packed._words is words.weight
+
+
+def test_packed_layers_read_as_the_network_does(adapter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pairs of unlike lengths in one batch: the segments and the padding are those of the network."""
+    pairs = [("When did it open?", TEXT), ("why?", "Timber."), ("which tree?", " ".join(f"oak{i}" for i in range(99)))]
+    packed = tiny_reader(adapter).read(pairs)
+    monkeypatch.setattr(packed_bert, "can_pack", lambda bert: False)
+    reader = tiny_reader(adapter)
+    assert reader._packed is None
+    for one, other in zip(packed, reader.read(pairs), strict=True):
+        assert one.relevance == pytest.approx(other.relevance, abs=1e-4)
+        assert one.no_answer == pytest.approx(other.no_answer, abs=1e-4)
+        assert [(span.start, span.end) for span in one.spans] == [(span.start, span.end) for span in other.spans]
 
 
 @pytest.mark.parametrize("name", ["adapter.safetensors", "adapter.json"])
