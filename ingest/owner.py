@@ -15,6 +15,8 @@ from filelock import FileLock, Timeout
 
 from ingest.errors import Conflict
 
+DEFAULT_FOLDER = Path(".citewell")
+"""The data directory where none is named; here, so that a command need not load the settings to find it."""
 _PATIENCE_S = 0.5
 """`owner_url` of another process holds the lock for a moment; that must not look like an owner."""
 

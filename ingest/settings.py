@@ -7,13 +7,15 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ingest.owner import DEFAULT_FOLDER
+
 
 class IngestSettings(BaseModel):
     """Limits of parsing, shape of chunks, and the models that turn text into vectors."""
 
     model_config = ConfigDict(frozen=True)
 
-    data_dir: Path = Field(Path(".citewell"), description="Folder of the catalogue, the originals and the indexes.")
+    data_dir: Path = Field(DEFAULT_FOLDER, description="Folder of the catalogue, the originals and the indexes.")
     embedding_model: str = Field(
         "all-MiniLM-L6-v2",
         description="sentence-transformers model, by hub name or path; the default is packaged and works offline.",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from api.cli.output import status
 from ingest.errors import InvalidInput, NotFound
-from ingest.owner import DataDirectory
+from ingest.owner import DEFAULT_FOLDER, DataDirectory
 
 if TYPE_CHECKING:
     from api.client import Client
@@ -18,11 +18,7 @@ if TYPE_CHECKING:
 
 def data_directory(given: Path | None) -> Path:
     """The folder that `--data-dir` (or `CITEWELL_DATA_DIR`) names, else the default."""
-    if given is not None:
-        return given
-    from ingest.settings import IngestSettings
-
-    return Path(IngestSettings.model_fields["data_dir"].default)
+    return DEFAULT_FOLDER if given is None else given
 
 
 @contextmanager

@@ -16,6 +16,8 @@ from api.cli import app
 from ingest.owner import DataDirectory
 
 _HEAVY = ("torch", "faiss", "sqlalchemy", "sentence_transformers", "fastapi", "httpx", "pydantic", "numpy")
+_OF_THE_SERVICE = ("torch", "faiss", "sqlalchemy", "transformers", "fastapi", "numpy", "pandas", "scipy", "tantivy")
+"""What no client needs; typer itself loads pydantic."""
 
 
 def citewell(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -48,6 +50,23 @@ def test_help_loads_no_heavy_library() -> None:
     program = f"import api.cli, sys; print([name for name in {_HEAVY} if name in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert loaded.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("command", [["ingest", __file__], ["ask", "x"], ["jobs", "show", "x"], ["documents", "list"]])
+def test_a_client_command_loads_no_heavy_library(command: list[str], tmp_path: Path) -> None:
+    """What talks to a server needs its address only; a second upload would cost more in starting than in looking."""
+    argv = ["citewell", *command, "--url", "http://127.0.0.1:9", "--data-dir", str(tmp_path)]
+    program = f"""
+import sys
+import api.cli
+sys.argv = {argv}
+try:
+    api.cli.main()
+except SystemExit as ended:
+    print(ended.code, [name for name in {_OF_THE_SERVICE} if name in sys.modules])
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout == "3 []\n", run.stderr
 
 
 def test_no_command_shows_the_help() -> None:
