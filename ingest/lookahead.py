@@ -9,9 +9,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Any
 
 from ingest.errors import Unavailable
 from ingest.prepared import Prepared, Task
@@ -57,10 +56,10 @@ class Lookahead:
         """The next document can be taken without waiting."""
         return bool(self._ahead) and self._ahead[0].done()
 
-    def await_next(self, other: Future[Any]) -> bool:
-        """Wait until the next document (there is one) can be taken, or `other` is done; whether it can be taken."""
-        wait((self._ahead[0], other), return_when=FIRST_COMPLETED)
-        return self.is_ready
+    @property
+    def next(self) -> Future[Prepared]:
+        """The next document, to wait for it among other things; there is one."""
+        return self._ahead[0]
 
     def restart(self, tasks: Iterator[Task]) -> None:
         """Go on with other tasks after the last one."""

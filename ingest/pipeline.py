@@ -12,9 +12,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from sqlalchemy import Connection, select
@@ -49,6 +50,7 @@ _TASKS_PER_QUERY = 128
 _GROUPS_EMBEDDED = 8
 _CHUNKS_EMBEDDED = 2 * GROUP_CHUNKS  # while the model works on one group, the next is tokenised and queued behind it
 _TEXTS_AT_ONCE = 1_024
+_CHECK_S = 0.5
 _INDEX_WAIT_S = 600.0
 _INDEX_POLL_S = 1.0
 
@@ -100,6 +102,7 @@ class IngestHandler:
         passed = _StageCounts(job, context)
         present = _Present(collection)
         embedded: deque[_Embedding] = deque()
+        given_up = threading.Event()
         with (
             ThreadPoolExecutor(_GROUPS_EMBEDDED, thread_name_prefix="embed") as executor,
             Lookahead(
@@ -107,15 +110,24 @@ class IngestHandler:
                 self._tasks(job),
                 workers=self._settings.parse_workers,
             ) as ahead,
+            ExitStack() as stack,
         ):
+            stack.callback(given_up.set)  # what a cancelled job has in the queue of the model is left undone
             while ahead or embedded:
                 context.check()
-                if not embedded or (ahead and _has_room(embedded) and ahead.await_next(embedded[0][1])):
+                room = bool(ahead) and _has_room(embedded)
+                awaited: list[Future[Any]] = [ahead.next] if room else []
+                if embedded:
+                    awaited.append(embedded[0][1])
+                if not wait(awaited, _CHECK_S, FIRST_COMPLETED).done:
+                    continue
+                if room and ahead.is_ready:
                     group = ahead.take()
-                    embedded.append((group, executor.submit(self._embedded, present.collection, group)))
+                    made = executor.submit(self._embedded, present.collection, group, given_up)
+                    embedded.append((group, made))
                     continue
                 group, made = embedded.popleft()
-                self._store(job, present, made.result())
+                self._store(job, present, made.result(), given_up)
                 ahead.give_back(group)
                 passed.add("embedding", len(group))
                 if not ahead and not embedded:  # attachments of what was committed are at the queue's end
@@ -212,7 +224,7 @@ class IngestHandler:
             raise document_deleted()
         return str(text)
 
-    def _store(self, job: Job, present: _Present, made: _Embedded) -> None:
+    def _store(self, job: Job, present: _Present, made: _Embedded, given_up: threading.Event) -> None:
         """Commit the group; made anew for the generation that is live by now, where a re-index ended meanwhile."""
         while True:
             try:
@@ -221,11 +233,11 @@ class IngestHandler:
             except GenerationReplaced:
                 with self._catalogue.read() as connection:
                     present.collection = load_collection_by_key(connection, made.collection.pk)
-                made = self._embedded(present.collection, made.group)
+                made = self._embedded(present.collection, made.group, given_up)
 
-    def _embedded(self, collection: Collection, group: Sequence[Prepared]) -> _Embedded:
+    def _embedded(self, collection: Collection, group: Sequence[Prepared], given_up: threading.Event) -> _Embedded:
         fitting = [self._fitting(prepared, collection.live_generation) for prepared in group]
-        return _Embedded(collection, fitting, self._embed(collection, fitting))
+        return _Embedded(collection, fitting, self._embed(collection, fitting, given_up))
 
     def _fitting(self, prepared: Prepared, generation: Generation) -> Prepared:
         """The document as the generation chunks it: again, where a re-index ended since it was prepared."""
@@ -234,7 +246,7 @@ class IngestHandler:
         chunks = self._chunked(prepared.parsed, generation)
         return replace(prepared, chunks=chunks, vectors=None, generation_pk=generation.pk)
 
-    def _embed(self, collection: Collection, group: Sequence[Prepared]) -> FloatArray:
+    def _embed(self, collection: Collection, group: Sequence[Prepared], given_up: threading.Event) -> FloatArray:
         """float32 array of shape (chunks of the group, dimensions), in the order of documents and chunks."""
         texts = [
             contextual_text(prepared.title, chunk.heading, prepared.parsed.text[chunk.start : chunk.end])
@@ -244,7 +256,13 @@ class IngestHandler:
         ]
         encoder = self._encoder_for(collection.live_generation.spec)
         made = [
-            self._runtime.embed(encoder, texts[start : start + _TEXTS_AT_ONCE], kind="document", priority=Priority.BULK)
+            self._runtime.embed(
+                encoder,
+                texts[start : start + _TEXTS_AT_ONCE],
+                kind="document",
+                priority=Priority.BULK,
+                given_up=given_up,
+            )
             for start in range(0, max(1, len(texts)), _TEXTS_AT_ONCE)
         ]
         return _in_order(group, np.concatenate(made))

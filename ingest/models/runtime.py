@@ -26,6 +26,7 @@ from ingest.models.reading import PassageReader, Reading
 
 _LOG = logging.getLogger(__name__)
 _QUERY_BATCH_MAX = 64
+_GIVEN_UP_LOOK_S = 0.2
 _BULK_BATCH_MAX = 256
 _BULK_COST_MIN = 1_500  # a slow (or busy) machine must not end up with batches of one
 
@@ -88,16 +89,23 @@ class ModelRuntime:
         kind: TextKind,
         priority: Priority,
         timeout_s: float | None = None,
+        given_up: threading.Event | None = None,
     ) -> FloatArray:
         """float32 array of shape (n_texts, encoder.dimensions), rows of length 1, in the order of `texts`.
 
         Raises `Overloaded` when the query queue is full, `DeadlineExceeded` after `timeout_s`, `Unavailable` when the
-        model fails or the service shuts down.
+        model fails or the service shuts down, or soon after `given_up` is set: what is queued then is left undone.
         """
-        return self.begin_embedding(encoder, texts, kind=kind, priority=priority)(timeout_s)
+        return self.begin_embedding(encoder, texts, kind=kind, priority=priority, given_up=given_up)(timeout_s)
 
     def begin_embedding(
-        self, encoder: Encoder, texts: Sequence[str], *, kind: TextKind, priority: Priority
+        self,
+        encoder: Encoder,
+        texts: Sequence[str],
+        *,
+        kind: TextKind,
+        priority: Priority,
+        given_up: threading.Event | None = None,
     ) -> Callable[[float | None], FloatArray]:
         """Begin what `embed` does, and return the function that waits (at most so many seconds) for its result.
 
@@ -113,7 +121,7 @@ class ModelRuntime:
             prepared,
             [one.tokens for one in prepared],
         )
-        return lambda timeout_s: np.stack(_result(request, timeout_s))
+        return lambda timeout_s: np.stack(_result(request, timeout_s, given_up))
 
     def score(
         self,
@@ -270,8 +278,12 @@ def _pair_costs(pairs: Sequence[Pair]) -> list[int]:
     return [(len(query) + len(passage)) // 4 + 3 for query, passage in pairs]
 
 
-def _result(request: _Request, timeout_s: float | None) -> list[Any]:
+def _result(request: _Request, timeout_s: float | None, given_up: threading.Event | None = None) -> list[Any]:
     """The request's results when they are there; its error, or `DeadlineExceeded` after `timeout_s`."""
+    while given_up is not None and not request.done.wait(_GIVEN_UP_LOOK_S):
+        if given_up.is_set():
+            request.abandoned = True
+            raise Unavailable("nobody waits for these texts any more", code="given_up")
     if not request.done.wait(timeout_s):
         request.abandoned = True
         raise DeadlineExceeded(f"the model did not answer within {timeout_s:g} s; try again, or raise the deadline")

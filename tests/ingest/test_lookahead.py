@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Future
 
 import pytest
 
@@ -85,19 +84,3 @@ def test_leaving_ends_what_waits_for_room(monkeypatch: pytest.MonkeyPatch) -> No
             ahead.take()
     with Lookahead(prepare, tasks(100), workers=2) as ahead:
         ahead.take()
-
-
-def test_whatever_comes_first_ends_the_wait() -> None:
-    """The next document, or what else is waited for."""
-    ready, other = threading.Event(), Future[None]()
-
-    def prepare(task: Task) -> Prepared:
-        assert ready.wait(20)
-        return of_length(1, task)
-
-    with Lookahead(prepare, tasks(1), workers=1) as ahead:
-        done = Future[None]()
-        done.set_result(None)
-        assert not ahead.await_next(done)
-        ready.set()
-        assert ahead.await_next(other)

@@ -301,3 +301,30 @@ def test_documents_that_are_still_to_come_are_counted(service: Service, parser: 
     gate.opened.set()
     finished(service, submission.job_id)
     assert pending(pk) == 0
+
+
+def test_a_cancelled_job_does_not_wait_for_the_model(
+    service: Service, parser: TextParser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends while the model is still at work on its first batch, and the others never reach the model."""
+    original = HashingEncoder.forward
+    working, released = threading.Event(), threading.Event()
+    forwards: list[int] = []
+
+    def forward(self: HashingEncoder, prepared: Sequence[PreparedText], kind: TextKind, *, fast: bool) -> FloatArray:
+        forwards.append(len(prepared))
+        working.set()
+        assert released.wait(20)
+        return original(self, prepared, kind, fast=fast)
+
+    def late(source: SourceFile) -> None:
+        assert source.filename == "first.txt" or working.wait(20)
+
+    monkeypatch.setattr(HashingEncoder, "forward", forward)
+    parser.before = late
+    submission = submit(service, {name: f"{name} {LONG}".encode() for name in ("first.txt", "second.txt", "third.txt")})
+    assert working.wait(20)
+    service.jobs.cancel(submission.job_id)
+    assert finished(service, submission.job_id).state == "cancelled"
+    released.set()
+    assert len(forwards) == 1
