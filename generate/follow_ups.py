@@ -16,6 +16,8 @@ _QUESTION_WORDS = (
     " shall should will would in on at for from to with by and or but the a an i if of please tell about"
 )
 _QUESTION_START = frozenset(_QUESTION_WORDS.split())
+_PERSONAL_WORDS = "i we you he she they it my our your his her their its this that"
+_NO_NAME_START = _QUESTION_START | frozenset(_PERSONAL_WORDS.split())
 _STOP = (
     r"(?:is|are|was|were|be|been|do|does|did|has|have|had|can|could|may|might|must|shall|should|will|would|that|which|"
     r"who|when|where|how|why|what|if|and|or|but|it|they|he|she|we|you|i|there|from|by|with|before|after|during|until|"
@@ -32,14 +34,24 @@ _PRONOUN = re.compile(r"\b(?:it|they|them|he|she|him|her)\b(?!['’]s\b)", re.IG
 _DEMONSTRATIVE = re.compile(
     r"\b(?:this|that|these|those|the same) (?P<noun>(?!is\b|was\b|are\b)[a-z-]+)", re.IGNORECASE
 )
+_TEMPORAL = re.compile(
+    r"(?:this|these|that|those) (?:year|month|week|weekend|day|morning|afternoon|evening|night|time|moment|spring|"
+    r"summer|autumn|winter|season)s?\b",
+    re.IGNORECASE,
+)
 _BARE = re.compile(
     r"\b(?:this|that|these|those)(?= (?:is|are|was|were|do|does|did|has|have|mean|cost|apply)\b|\W*$)", re.I
 )
 _IMPERSONAL = re.compile(
     r"\bit (?:takes?|took|rains?|snows?|possible|necessary|allowed|true|safe)\b|\b(?:is|was|does|will) it "
-    r"(?:take|rain|snow|possible|necessary|allowed|true|safe|ok|okay)\b",
+    r"(?:take|rain|snow|possible|necessary|allowed|true|safe|ok|okay)\b"
+    r"|\b(?:does|did|will|would|is) it (?:going to )?(?:cost|be|have|need|get)\b(?: \w+)?(?: \w+)? to\b"
+    r"|^\W*how (?:windy|stormy|rough|wet|hot|warm|cold|dark|late|early)\b",
     re.IGNORECASE,
 )
+_ASKS = re.compile(r"^\W*(?:(?:and|but|or|so|then)\b\W*)?(?P<word>[\w'’]+)", re.IGNORECASE)
+_SECOND_CLAUSE = re.compile(r"\w+ (?:\w+ ){3,}and (?:what|how|when|where|who|which|why)\b", re.IGNORECASE)
+_FIRST_PERSON = re.compile(r"\b(?:i|me|my|we|us|our)\b", re.IGNORECASE)
 _ELLIPSIS = re.compile(
     r"^\W*(?:and|but|or|so|then)?,?\s*(?:what about|how about|and)\s+(?P<rest>.+?)\W*$", re.IGNORECASE
 )
@@ -91,13 +103,58 @@ def carry_over(question: str, before: str) -> str:
     if subject is None or _IMPERSONAL.search(question):
         return question
     place = _POSSESSIVE.search(question) or _PRONOUN.search(question) or _BARE.search(question)
-    if place is not None and not names_in(question[: place.start()]):
+    if place is not None:
+        if _explained_before(place, question):
+            return question
         possessive = place.re is _POSSESSIVE
         return question[: place.start()] + subject + ("'s" if possessive else "") + question[place.end() :]
     pointed = _DEMONSTRATIVE.search(question)
-    if pointed is not None and not names_in(question):
+    if pointed is not None and not names_in(question) and _points_back(pointed, question):
         return f"{question[: pointed.end()]} ({subject}){question[pointed.end() :]}"
     return question
+
+
+def _explained_before(place: re.Match[str], question: str) -> bool:
+    """Whether the words before a pronoun say whom or what it means: a name, a clause of the question's own, or a noun
+    and its verb before a possessive. Of people, also where somebody speaks of himself: "what do they pay me?".
+    """
+    before = question[: place.start()]
+    asks = _ASKS.match(question)
+    if names_in(before) or asks is None:
+        return True
+    stated = asks["word"].lower() not in _QUESTION_START - {"i", "if", "a", "an", "the"}
+    if (stated and len(before.split()) > 2) or _SECOND_CLAUSE.search(before):
+        return True
+    if place.re is _BARE:
+        return _begins_clause(before)
+    if place.re is _POSSESSIVE:
+        return len(_content(before)) > 2
+    return place.group().lower() in ("they", "them") and _FIRST_PERSON.search(question) is not None
+
+
+def _points_back(pointed: re.Match[str], question: str) -> bool:
+    """Whether "that …" is one noun that was spoken of: not the beginning of a clause about the noun before it, not a
+    time, and not described by what follows.
+    """
+    if _TEMPORAL.match(pointed.group()):
+        return False
+    if _begins_clause(question[: pointed.start()]):
+        return False
+    follows = re.match(r"\W*(?P<word>[\w'’]*)", question[pointed.end() :])
+    word = follows["word"].lower() if follows else ""
+    return word not in ("that", "who", "which", "whose") and (not word or re.fullmatch(_STOP, word) is not None)
+
+
+def _begins_clause(before: str) -> bool:
+    """Whether "that" behind these words is the beginning of a clause about the noun that they end with."""
+    last = before.lower().split()[-1:]
+    return bool(last) and _content(before)[-1:] == last and not last[0].endswith("ed")
+
+
+def _content(text: str) -> list[str]:
+    """The words that are no question words and no particles."""
+    words = re.findall(r"[\w'’]+", text.lower())
+    return [word for word in words if word not in _QUESTION_START and not re.fullmatch(_STOP, word)]
 
 
 def subject_of(question: str) -> str | None:
@@ -122,7 +179,7 @@ def names_in(question: str) -> list[str]:
     for match in _NAME.finditer(question):
         word = match.group().strip()
         first = not question[: match.start()].strip(" \"'“(")
-        if first and word.split()[0].lower() in _QUESTION_START:
+        if first and word.split()[0].lower() in _NO_NAME_START:
             continue
         if match.start() == end and run:
             run.append(match.group())
