@@ -146,10 +146,11 @@ class McpEndpoint:
         check_length("question", arguments.question, service.settings.question_chars_max)
         with self._admission.slot():
             collection = await asyncio.to_thread(self._collection, arguments.collection, caller)
+            pending = await asyncio.to_thread(service.jobs.documents_pending, collection.pk)
             question = Question(arguments.question, top_k=service.settings.ask_top_k, filter=arguments.filter)
             async with answering(service, collection, question, caller) as events:
                 answer = await drain(events)
-        return _in_words(answer), AnswerResponse.of(answer)
+        return _in_words(answer), AnswerResponse.of(answer, documents_pending=pending)
 
     async def _get_document(self, arguments: GetDocumentArguments, caller: Caller) -> _Result:
         return await asyncio.to_thread(self._document, arguments, caller)

@@ -146,7 +146,7 @@ class ChatCompletion(BaseModel):
     citewell: AnswerResponse
 
     @classmethod
-    def of(cls, answer: Answer, model: str, base_url: str) -> ChatCompletion:
+    def of(cls, answer: Answer, model: str, base_url: str, *, documents_pending: int) -> ChatCompletion:
         return cls(
             id=completion_id(answer),
             created=created(answer),
@@ -154,7 +154,7 @@ class ChatCompletion(BaseModel):
             choices=[Choice(message=message_of(answer, model, base_url))],
             usage=ChatUsage.of(answer.usage),
             system_fingerprint=answer.fingerprint,
-            citewell=AnswerResponse.of(answer),
+            citewell=AnswerResponse.of(answer, documents_pending=documents_pending),
         )
 
 

@@ -69,12 +69,13 @@ async def complete_chat(
         resources.enter_context(admission.slot())
         collection = await asyncio.to_thread(_collection, service, body.model, caller)
         question = _question(body, text, history, service)
+        pending = await asyncio.to_thread(service.jobs.documents_pending, collection.pk)
         events = await resources.enter_async_context(answering(service, collection, question, caller))
         base_url = str(request.base_url)
         if not body.stream:
             answer = await unless_client_leaves(request, drain(events))
-            return ChatCompletion.of(answer, collection.name, base_url)
-        chunks = _Chunks(body, collection.name, base_url).of(await anext(events), events)
+            return ChatCompletion.of(answer, collection.name, base_url, documents_pending=pending)
+        chunks = _Chunks(body, collection.name, base_url, pending).of(await anext(events), events)
         alive = await resources.enter_async_context(kept_alive(chunks, every_s=service.settings.stream_heartbeat_s))
         return EventStream(alive, request, resources.pop_all(), _error_event)
 
@@ -82,11 +83,12 @@ async def complete_chat(
 class _Chunks:
     """The answer as chunks: its role, its sentences, its citations with the whole answer, its usage."""
 
-    def __init__(self, body: ChatRequest, collection: str, base_url: str) -> None:
+    def __init__(self, body: ChatRequest, collection: str, base_url: str, documents_pending: int) -> None:
         self._id = f"chatcmpl-{token_hex(12)}"
         self._created = int(time.time())
         self._collection = collection
         self._base_url = base_url
+        self._documents_pending = documents_pending
         self._tells_usage = bool(body.stream_options and body.stream_options.include_usage)
 
     async def of(self, first: AnswerEvent, others: AsyncIterator[AnswerEvent]) -> AsyncIterator[Event]:
@@ -106,7 +108,8 @@ class _Chunks:
         if message.refusal is not None:
             chunks.append(self._chunk(Delta(content=message.content, refusal=message.refusal)))
         last = ChunkChoice(delta=Delta(annotations=message.annotations), finish_reason="stop")
-        chunks.append(self._event([last], citewell=AnswerResponse.of(done.answer)))
+        whole = AnswerResponse.of(done.answer, documents_pending=self._documents_pending)
+        chunks.append(self._event([last], citewell=whole))
         if self._tells_usage:
             chunks.append(self._event([], usage=ChatUsage.of(done.answer.usage)))
         return chunks
