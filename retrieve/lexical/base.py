@@ -44,7 +44,8 @@ class LexicalSnapshot(Protocol):
         """The best chunks that hold at least one of the terms, by BM25; a term given twice counts twice.
 
         The restriction comes before the cut, so fewer than `top_k` candidates mean that no more allowed chunk
-        matches. Term statistics (`idf`, `avgdl`) are those of the whole index, never of the restricted part:
+        matches. An engine may leave common terms out of all scores, as long as the others find `top_k`. Term
+        statistics (`idf`, `avgdl`) are those of the whole index, never of the restricted part:
         a chunk's score does not depend on who asks. Order: score descending, then chunk key ascending; scores
         closer than 0.0001 are equal. No terms, or only unknown ones: no candidates. Raises `InvalidInput` if
         `top_k` is below 1.

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.errors import Conflict
-from retrieve.lexical import LexicalDocument
+from retrieve.lexical import LexicalDocument, tantivy_index
 from retrieve.lexical.tantivy_index import TantivyIndex
 from retrieve.restriction import Restriction
 
@@ -121,3 +121,23 @@ def test_a_large_set_that_goes_against_the_query_is_obeyed() -> None:
     snapshot = index.publish()
     found = snapshot.search(["cat"], top_k=3, restriction=Restriction.of(range(9_000, 10_500)))
     assert found.chunks.tolist() == [9_000, 9_001, 9_002]
+
+
+def test_a_large_index_leaves_common_words_out_where_the_others_find_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else, and in a small one, every word counts; a question of common words only is asked as it is."""
+    index = TantivyIndex()
+    index.add([LexicalDocument(row, row, ("the", "cat", f"n{row % 3}")) for row in range(6)])
+    index.add([LexicalDocument(row, row, ("dog",)) for row in range(6, 8)])
+    snapshot = index.publish()
+    asked, telling = ["the", "the", "dog", "n0"], ["dog", "n0"]
+    exact = snapshot.search(asked, top_k=3)
+    monkeypatch.setattr(tantivy_index, "_LARGE_INDEX", 8)
+    assert snapshot.search(asked, top_k=3).scores.tolist() == snapshot.search(telling, top_k=3).scores.tolist()
+    assert snapshot.search(asked, top_k=3).scores.tolist() != exact.scores.tolist()
+    assert set(snapshot.search(asked, top_k=9).chunks.tolist()) == set(range(8))
+    assert len(snapshot.search(["the", "cat"], top_k=9)) == 6
+    seen = snapshot.search(["the", "n0"], top_k=2, restriction=Restriction.of([1, 3]))
+    assert seen.chunks.tolist() == [3, 1]
+    monkeypatch.setattr(tantivy_index, "_LARGE_INDEX", 9)
+    assert snapshot.search(asked, top_k=3).scores.tolist() == exact.scores.tolist()
+    index.close()
