@@ -11,7 +11,7 @@ from api.cli import options
 from api.cli.connection import connect
 from api.cli.errors import WRONG_INPUT
 from api.cli.output import print_json
-from api.cli.progress import failures_of, progress_of_jobs, report_ingestion, wait_for_jobs
+from api.cli.progress import cancelled_of, failures_of, progress_of_jobs, report_ingestion, wait_for_jobs
 from api.cli.sync import synchronise
 from ingest.errors import InvalidInput
 
@@ -94,10 +94,11 @@ def ingest(
             submissions.append(submission)
         jobs = wait_for_jobs(client, [submission["job_id"] for submission in submissions], progress)
         failures = [failure for job in jobs for failure in failures_of(client, job)]
+        cancelled = sum(cancelled_of(client, job) for job in jobs)
     if as_json:
         print_json({"submissions": submissions, "jobs": jobs, "failures": failures})
     else:
-        report_ingestion(submissions, jobs, failures)
+        report_ingestion(submissions, jobs, failures, cancelled)
     if all(job["state"] not in ("succeeded", "partial") for job in jobs):
         raise typer.Exit(WRONG_INPUT)
 

@@ -76,7 +76,8 @@ def retry(
 
 def _print_job(job: Job) -> None:
     stage = f" ({job['stage']})" if job["stage"] and job["state"] == "running" else ""
-    counts = f"{job['done']} of {job['total']} documents done, {job['failed']} failed"
+    ended = "done or cancelled" if job["state"] == "cancelled" else "done"
+    counts = f"{job['done']} of {job['total']} documents {ended}, {job['failed']} failed"
     typer.echo(f"{job['job_id']}: {job['kind']}, {job['state']}{stage}; {counts}")
     if job["state"] == "running":
         typer.echo(", ".join(f"{one['stage']} {one['done']} of {one['total']}" for one in job["stages"]))

@@ -14,6 +14,7 @@ from api.cli.output import one_line, print_table
 if TYPE_CHECKING:
     from api.client import Client, Job, JobDocument, Submission
 
+_ENDED = frozenset({"succeeded", "partial", "failed", "cancelled"})
 _STAGES = ("parsing", "chunking", "embedding", "indexing")
 
 
@@ -38,14 +39,24 @@ def progress_of_jobs() -> Iterator[Progress]:
 
 
 def wait_for_jobs(client: Client, job_ids: Sequence[str], progress: Progress) -> list[Job]:
-    """Every job once it has ended; the progress is that of all together."""
+    """Every job once it has ended; the progress is that of all together. An interrupted command names what goes on."""
     jobs = {job_id: client.job(job_id) for job_id in job_ids}
 
     def tell(job: Job) -> None:
         jobs[job["job_id"]] = job
         progress(jobs.values())
 
-    return [client.wait_for_job(job_id, progress=tell) for job_id in job_ids]
+    try:
+        return [client.wait_for_job(job_id, progress=tell) for job_id in job_ids]
+    except KeyboardInterrupt:
+        for job_id, job in jobs.items():
+            if _is_open(job):
+                typer.echo(f"{job_id} is not lost, the service goes on with it: see `citewell jobs`", err=True)
+        raise
+
+
+def _is_open(job: Job) -> bool:
+    return job["state"] not in _ENDED
 
 
 def failures_of(client: Client, job: Job) -> list[JobDocument]:
@@ -53,18 +64,31 @@ def failures_of(client: Client, job: Job) -> list[JobDocument]:
     return list(client.job_documents(job["job_id"], state="failed")) if job["failed"] else []
 
 
-def report_ingestion(submissions: Sequence[Submission], jobs: Sequence[Job], failures: Sequence[JobDocument]) -> None:
+def cancelled_of(client: Client, job: Job) -> int:
+    """How many documents of a job were cancelled with it; they count as done, but nothing was made of them."""
+    if job["state"] != "cancelled":
+        return 0
+    return sum(1 for _ in client.job_documents(job["job_id"], state="cancelled"))
+
+
+def report_ingestion(
+    submissions: Sequence[Submission], jobs: Sequence[Job], failures: Sequence[JobDocument], cancelled: int
+) -> None:
     unchanged = sum(
         document["status"] == "unchanged" for submission in submissions for document in submission["documents"]
     )
-    succeeded = sum(job["done"] - job["failed"] for job in jobs) - unchanged
-    typer.echo(f"{succeeded} ingested, {unchanged} unchanged, {len(failures)} failed")
+    succeeded = sum(job["done"] - job["failed"] for job in jobs) - unchanged - cancelled
+    stopped = f", {cancelled} cancelled" if cancelled else ""
+    typer.echo(f"{succeeded} ingested, {unchanged} unchanged, {len(failures)} failed{stopped}")
     for job in jobs:
         if error := job["error"]:
             typer.echo(f"job {job['job_id']} {job['state']}: {one_line(error['message'])} ({error['code']})", err=True)
     if failures:
         rows = [(document["document_id"], *_reason(document)) for document in failures]
         print_table(["Failed document", "Code", "Reason"], rows, err=True)
+    for job in jobs:
+        if job["failed"] or job["state"] == "cancelled":
+            typer.echo(f"What failed or was cancelled can go again: citewell jobs retry {job['job_id']}", err=True)
 
 
 def _reason(document: JobDocument) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import typer
 
 from api.cli.errors import WRONG_INPUT
 from api.cli.output import print_json, print_table
-from api.cli.progress import failures_of, progress_of_jobs, report_ingestion, wait_for_jobs
+from api.cli.progress import cancelled_of, failures_of, progress_of_jobs, report_ingestion, wait_for_jobs
 from ingest.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def synchronise(
         done = {"submissions": submissions, "jobs": jobs, "failures": failures, "receipts": receipts}
         print_json({"plan": plan.as_json(), **done})
     else:
-        report_ingestion(submissions, jobs, failures)
+        report_ingestion(submissions, jobs, failures, sum(cancelled_of(client, job) for job in jobs))
         _report_rest(plan, receipts, everything=everything)
     if jobs and all(job["state"] not in ("succeeded", "partial") for job in jobs):
         raise typer.Exit(WRONG_INPUT)

@@ -10,8 +10,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from api.cli import app
+from api.client import Client
 from api.settings import Settings
-from ingest.jobs import Jobs
+from ingest.jobs import Job, JobCancelled, JobContext, Jobs
+from ingest.pipeline import IngestHandler
 from tests.api.live import HARBOUR, SHIPS
 
 QUESTION = "When does the ferry Aurora sail from Norrhamn?"
@@ -64,9 +66,41 @@ def test_ingest_counts_what_became_of_the_files(citewell: Commands, folder: Path
     (folder / "empty.txt").write_text(" ")
     again = citewell("ingest", folder)
     assert again.stdout == "0 ingested, 2 unchanged, 1 failed\n"
-    assert again.stderr.splitlines()[-1].split("\t")[:2] == ["empty.txt", "empty_document"]
+    failure, advice = again.stderr.splitlines()[-2:]
+    assert failure.split("\t")[:2] == ["empty.txt", "empty_document"]
+    assert "citewell jobs retry job_" in advice
     document = citewell.json("documents", "show", "people/harbour.txt")
     assert (document["metadata"], document["access"]) == ({"year": 2025}, ["crew", "staff"])
+
+
+def test_what_was_cancelled_is_not_called_ingested(
+    citewell: Commands, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cancelled while the first of two documents waits for the model: both are told as such, and how to go on."""
+
+    def cancel(self: IngestHandler, job: Job, context: JobContext) -> str:
+        raise JobCancelled(job.job_id)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(IngestHandler, "run", cancel)
+        told = citewell("ingest", folder, status=2)
+    assert told.stdout == "0 ingested, 0 unchanged, 0 failed, 2 cancelled\n"
+    job_id = told.stderr.split()[-1]
+    assert "cancelled; 2 of 2 documents done or cancelled" in citewell("jobs", "show", job_id).stdout
+    assert "succeeded; 2 of 2 documents done, 0 failed" in citewell("jobs", "retry", job_id).stdout
+
+
+def test_an_interrupted_command_names_its_jobs(
+    citewell: Commands, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They go on, and can be looked after."""
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("api.cli.progress._is_open", lambda job: True)
+    monkeypatch.setattr(Client, "wait_for_job", interrupt)
+    assert "is not lost, the service goes on with it" in citewell("ingest", folder, status=130).stderr
 
 
 def test_ingest_makes_a_collection_that_is_not_there(citewell: Commands, folder: Path) -> None:
