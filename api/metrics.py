@@ -25,11 +25,13 @@ class Metrics:
         self._seconds[route] = self._seconds.get(route, 0.0) + seconds
         self._count[route] += 1
 
-    def render(self, generator: Mapping[str, int], caches: Mapping[str, CacheStats]) -> str:
+    def render(
+        self, generator: Mapping[str, int], caches: Mapping[str, CacheStats], *, credibility_waiting: int
+    ) -> str:
         """All series, in a fixed order.
 
         `generator` are the counts of the language model's generator, by what; `caches` what searching remembers, by
-        name.
+        name; `credibility_waiting` the documents whose credibility is to be worked out.
         """
         lines = ["# TYPE citewell_requests_total counter"]
         for (method, route, status), count in sorted(self._requests.items()):
@@ -46,6 +48,7 @@ class Metrics:
                 for event, count in sorted(generator.items())
             ]
         lines += ["# TYPE citewell_requests_in_flight gauge", f"citewell_requests_in_flight {self.in_flight}"]
+        lines += ["# TYPE citewell_credibility_waiting gauge", f"citewell_credibility_waiting {credibility_waiting}"]
         return "\n".join([*lines, *_cache_lines(caches), ""])
 
 

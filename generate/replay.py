@@ -87,8 +87,24 @@ class Replayer:
                 outcome = await self._checked_again(stored, ranking)
         timings = {**outcome.timings_ms, "total": round((time.perf_counter() - begun) * 1000, 3)}
         answer = self._answerer.compose(task, outcome, timings, stored.answer.answer_id)
-        differences = tuple(compare(stored.answer, self._redaction.answer(answer), stored.trace, outcome))
+        differences = (
+            *compare(stored.answer, self._redaction.answer(answer), stored.trace, outcome),
+            *self._causes(stored.trace, outcome),
+        )
         return Replay(answer, not any(one.counted for one in differences), differences)
+
+    def _causes(self, trace: Mapping[str, Any], outcome: Outcome) -> list[Difference]:
+        """What an answer depends on and comes out otherwise: none of it counts, all of it explains what does."""
+        seen = {hit.document_id: round(hit.credibility.score, 4) for hit in outcome.ranking.hits}
+        found = _HITS.validate_python(trace["candidates"])
+        then = {hit.document_id: round(hit.credibility.score, 4) for hit in found}
+        moved = sorted(name for name in seen.keys() & then.keys() if seen[name] != then[name])
+        record = self._redaction.json(dict(outcome.record))
+        return [
+            *_differs("credibility", {n: then[n] for n in moved}, {n: seen[n] for n in moved}, counted=False),
+            *_differs("prompt", trace["prompt"], record.get("prompt", trace["prompt"]), counted=False),
+            *_differs("output", trace["generator_record"].get("output"), record.get("output"), counted=False),
+        ]
 
     def _task(self, stored: StoredAnswer, access: Access) -> Task:
         question = _QUESTION.validate_python(stored.trace["question"])

@@ -19,7 +19,7 @@ from datetime import date
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, select, update
 
 from ingest.catalogue import schema
 
@@ -170,12 +170,19 @@ def next_due(connection: Connection, limit: int) -> list[Row[Any]]:
     documents = schema.documents
     query = select(
         documents.c.pk, documents.c.collection_pk, documents.c.live_version_pk, documents.c.credibility_due
-    ).where(
-        documents.c.credibility_due > 0,
-        documents.c.tombstoned_at.is_(None),
-        documents.c.live_version_pk.is_not(None),
-    )
+    ).where(_is_due())
     return list(connection.execute(query.order_by(documents.c.pk).limit(limit)))
+
+
+def count_due(connection: Connection) -> int:
+    """Live documents that have a mark."""
+    return connection.execute(select(func.count()).select_from(schema.documents).where(_is_due())).scalar_one()
+
+
+def _is_due() -> ColumnElement[bool]:
+    documents = schema.documents
+    live = documents.c.tombstoned_at.is_(None) & documents.c.live_version_pk.is_not(None)
+    return live & (documents.c.credibility_due > 0)
 
 
 def _priors(connection: Connection) -> dict[int, Mapping[str, float]]:

@@ -17,7 +17,16 @@ from sqlalchemy import Connection, Row, delete, insert, select
 
 from ingest.catalogue import Catalogue, schema
 from ingest.collections import load_collection_by_key
-from ingest.credibility import NEW_TEXT_DUE, SUPPORT_DUE, corroboration, mark, mark_dated, next_due, recompute
+from ingest.credibility import (
+    NEW_TEXT_DUE,
+    SUPPORT_DUE,
+    corroboration,
+    count_due,
+    mark,
+    mark_dated,
+    next_due,
+    recompute,
+)
 from ingest.keeper import Keeper
 from retrieve.corroboration import supporters_of
 from retrieve.snapshots import Indexes
@@ -46,6 +55,11 @@ class CredibilityKeeper(Keeper):
         """Work off all marks now, for those who cannot wait."""
         while self._step():
             pass
+
+    def waiting(self) -> int:
+        """Documents whose credibility is still to be worked out, or worked out anew."""
+        with self._catalogue.read() as connection:
+            return count_due(connection)
 
     def tend(self) -> None:
         """Some steps, unless documents come in; those are not waited for without end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Literal, Protocol
 
 from fastapi import APIRouter, Request
@@ -68,4 +69,6 @@ async def get_metrics(request: Request, caller: Reader, service: ServiceDep) -> 
     """Counters of this process, for Prometheus."""
     metrics: Metrics = request.app.state.metrics
     counts = service.language_model.generator.counts if service.language_model else {}
-    return PlainTextResponse(metrics.render(counts, service.searcher.cache_stats()), media_type=CONTENT_TYPE)
+    waiting = await asyncio.to_thread(service.credibility.waiting)
+    text = metrics.render(counts, service.searcher.cache_stats(), credibility_waiting=waiting)
+    return PlainTextResponse(text, media_type=CONTENT_TYPE)

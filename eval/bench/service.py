@@ -50,13 +50,14 @@ def _announced(folder: Path, process: subprocess.Popen[bytes]) -> str:
 
 
 def _wait_until_idle(client: httpx.Client) -> None:
-    """Until no document is queued or being indexed."""
+    """Until no document is queued or being indexed, and the credibility of all is worked out."""
     while True:
         waiting = [
             client.get("/v1/collections/default/documents", params={"status": status, "limit": 1}).json()["items"]
             for status in ("queued", "indexing")
         ]
         documents = client.get("/v1/collections/default").json()["documents"]
-        if documents and not any(waiting):
+        settled = "\ncitewell_credibility_waiting 0\n" in client.get("/metrics").text
+        if documents and settled and not any(waiting):
             return
         time.sleep(0.5)

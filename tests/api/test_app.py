@@ -105,6 +105,7 @@ def test_metrics_count_requests_by_route(client: httpx.Client) -> None:
     assert 'citewell_requests_total{method="GET",route="/v1/jobs/{job_id}",status="404"} 1' in response.text
     assert 'citewell_requests_total{method="GET",route="unmatched",status="404"} 1' in response.text
     assert "citewell_requests_in_flight 1" in response.text
+    assert "citewell_credibility_waiting 0" in response.text
 
 
 def test_the_web_page_is_served_when_it_is_there(

@@ -130,3 +130,17 @@ def test_an_overseer_replays_with_the_rights_of_the_one_who_asked(filled: Servic
     again = replay(filled, answer, "question")
     assert again.same, again.differences
     assert "20 knots" not in str(again)
+
+
+def test_a_replay_names_what_an_answer_depends_on_and_is_another_one_now(filled: Service) -> None:
+    """Credibility that was worked out since explains a difference, and counts as none."""
+    filled.credibility.settle()
+    assert filled.credibility.waiting() == 0
+    answer = ask(filled, "At what wind does MV Fulmar stop?")
+    assert "credibility" not in {one.field for one in replay(filled, answer, "question").differences}
+    ingest_texts(filled, {"news.md": "# News\n\nMV Fulmar stops at 34 knots. The master decides at 05:00.\n"})
+    filled.credibility.settle()
+    [found] = [one for one in replay(filled, answer, "question").differences if one.field == "credibility"]
+    assert found.counted is False
+    assert set(found.before) == set(found.after) == {"fulmar.md"}
+    assert found.before != found.after
