@@ -2,9 +2,9 @@
 
 Compares with the time of one query embedding alone, by sentence-transformers as it comes (`encode` in float32) and by
 citewell's own encoder: the same model, in one thread of this process, one at a time between the searches, so that
-whatever else runs on the machine slows all of them. Measures 1, 4, 16 and 64 clients. Every query is
-asked once, so no cache answers. With `--pid` (of the service, on Linux) it also tells processor time, which other work
-on the machine does not stretch. Prints one JSON object.
+whatever else runs on the machine slows all of them. Measures 1, 4, 16 and 64 clients. Every query is asked once, so no
+cache answers. With `--pid` (of the service, on Linux) the processor time of a search, which other work on the machine
+does not stretch, is the service's; otherwise the clients'. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -12,10 +12,8 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
-import os
 import statistics
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -26,6 +24,7 @@ from urllib.parse import urlsplit
 import torch
 from sentence_transformers import SentenceTransformer
 
+from eval.bench.loads import Load, measure_load
 from eval.retrieval_sets import fitting_sets, report_sets
 from ingest.models import Encoder, SentenceTransformerEncoder
 from ingest.models.profiles import profile_of
@@ -33,19 +32,6 @@ from ingest.models.profiles import profile_of
 CLIENTS = (1, 4, 16, 64)
 _WARM_UP = 20
 _MODEL = "all-MiniLM-L6-v2"
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What so many clients, each with one search under way, got in one run; times in milliseconds."""
-
-    clients: int
-    searches: int
-    per_second: float
-    p50_ms: float
-    p95_ms: float
-    cpu_ms: float | None
-    """Processor time of the service a search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +134,10 @@ def measure_speed(
         alone.append(client.search(query))
         again.append(client.search(query))
     client.close()
-    loads = tuple(measure_load(url, collection, list(islice(queries, searches)), clients=n, pid=pid) for n in clients)
+    loads = tuple(
+        measure_load(lambda: SearchClient(url, collection).search, list(islice(queries, searches)), clients=n, pid=pid)
+        for n in clients
+    )
     return Speed(
         by_library.alone(),
         by_encoder.alone(),
@@ -156,49 +145,6 @@ def measure_speed(
         statistics.median(again),
         loads,
     )
-
-
-def measure_load(url: str, collection: str, queries: Sequence[str], *, clients: int, pid: int | None = None) -> Load:
-    """Shares the queries out among the clients; the clock runs from the first request to the last reply."""
-    pending, lock = iter(queries), threading.Lock()
-    times: list[float] = []
-
-    def work() -> None:
-        client = SearchClient(url, collection)
-        while True:
-            with lock:
-                query = next(pending, None)
-            if query is None:
-                break
-            times.append(client.search(query))
-        client.close()
-
-    threads = [threading.Thread(target=work) for _ in range(clients)]
-    begun, cpu_begun = time.perf_counter(), _cpu_s(pid)
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    seconds, cpu_s = time.perf_counter() - begun, _cpu_s(pid) - cpu_begun
-    if len(times) < len(queries):
-        raise RuntimeError(f"only {len(times)} of {len(queries)} searches were answered; see the service's log")
-    ordered = sorted(times)
-    return Load(
-        clients,
-        len(times),
-        len(times) / seconds,
-        statistics.median(ordered),
-        ordered[int(0.95 * len(ordered))],
-        None if pid is None else cpu_s * 1000 / len(times),
-    )
-
-
-def _cpu_s(pid: int | None) -> float:
-    """Seconds that the processor has spent on a process since it began; 0 of none."""
-    if pid is None:
-        return 0.0
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def english_queries(data: Path) -> Iterator[str]:
