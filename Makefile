@@ -10,7 +10,7 @@ VLLM_VENV := .venv-vllm
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: bench bench-calibration bench-gate bench-generation bench-indexes bench-models bench-quality serve test test-vllm torture lint types layers check clean
+.PHONY: bench bench-calibration bench-gate bench-generation bench-indexes bench-models bench-quality bench-speed serve test test-vllm torture lint types layers check clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -59,7 +59,10 @@ $(BENCH_VENV)/.installed: eval/bench/peers.txt
 bench-quality: $(DEVELOPED) $(BENCH_VENV)/.installed ## quality of retrieval on the question sets in DATA, beside txtai, Haystack and LlamaIndex
 	$(BIN)/python -m eval.bench.quality --data $(DATA) --peers $(BENCH_VENV)/bin/python --plot docs/retrieval-quality.svg
 
-bench: bench-quality bench-indexes bench-models bench-gate bench-calibration bench-generation ## everything that is measured without a running service
+bench-speed: $(DEVELOPED) $(BENCH_VENV)/.installed ## speed, memory and size beside txtai, Haystack, LlamaIndex, bm25s and rank_bm25
+	$(BIN)/python -m api.bench.speed --data $(DATA) --peers $(BENCH_VENV)/bin/python --markdown .bench/speed.md --plot docs/search-speed.svg
+
+bench: bench-quality bench-speed bench-indexes bench-models bench-gate bench-calibration bench-generation ## everything that is measured without a running service
 
 bench-generation: $(DEVELOPED) ## checked sentences, and stored answers given again after a restart; with VLLM=URL also what citewell adds to vLLM
 	$(BIN)/python -m eval.bench.support --data $(DATA)
