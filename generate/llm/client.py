@@ -170,7 +170,8 @@ class ChatClient:
             async with aclosing(lines):
                 while True:
                     by = min(time.monotonic() + self._deadlines.token_s, ends) if spoken else first_by
-                    data = await _in_time(anext(lines, None), by, "token" if spoken else "first token")
+                    what = "token" if spoken else "first token"
+                    data = await _in_time(anext(lines, None), by, what, silent=not spoken or by < ends)
                     if data is None:
                         break
                     for piece in pieces_of(data):
@@ -273,14 +274,18 @@ def list_models(url: str, headers: Mapping[str, str], *, timeout_s: float) -> li
         raise of_bad_reply("no list of models").error from None
 
 
-async def _in_time(awaited: Any, by: float, what: str) -> Any:
-    """The result of `awaited`, which must come by the moment `by` (monotonic); raises `ServerFailure` otherwise."""
+async def _in_time(awaited: Any, by: float, what: str, *, silent: bool = True) -> Any:
+    """The result of `awaited`, which must come by the moment `by` (monotonic); raises `ServerFailure` otherwise.
+
+    It counts only for a server that was `silent` for its time: a whole answer may also take too long because its reader
+    does.
+    """
     waiting_s = max(by - time.monotonic(), 0.0)
     try:
         async with asyncio.timeout(waiting_s):
             return await awaited
     except TimeoutError:
-        raise of_silence(round(waiting_s, 2), what) from None
+        raise of_silence(round(waiting_s, 2), what, counts=silent) from None
 
 
 async def _read_rest(body: AsyncIterator[bytes]) -> None:

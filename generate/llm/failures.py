@@ -61,12 +61,13 @@ def of_transport(failure: httpx2.RequestError, url: str) -> ServerFailure:
     return ServerFailure(lost, again=True)
 
 
-def of_silence(waited_s: float, waited_for: str) -> ServerFailure:
-    """The failure of a server that does not go on."""
+def of_silence(waited_s: float, waited_for: str, *, counts: bool = True) -> ServerFailure:
+    """The failure of a server that does not go on; it counts unless its time was taken by somebody else."""
     return ServerFailure(
         DeadlineExceeded(
             f"the language model server sent no {waited_for} within {waited_s:g} s", code="generator_timeout"
-        )
+        ),
+        counts=counts,
     )
 
 

@@ -1,5 +1,5 @@
-"""A client that leaves at any moment: whatever the call to the language model waits for just then, its connection comes
-back.
+"""Clients that leave at any moment, or read slowly: whatever the call to the language model waits for just then, its
+connection comes back, and the server is not blamed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from generate.llm import ChatClient, ChatRequest, Deadlines
+from generate.llm import ChatClient, ChatRequest, CircuitBreaker, Deadlines
+from ingest.errors import DeadlineExceeded
 from tests.generate.llm.contract import answer
 from tests.scripted_llm import MODEL, Finish, Raw, Say, ScriptedServer, saying
 
@@ -106,4 +107,21 @@ async def test_a_server_that_goes_on_after_the_end_holds_nothing_up(server: Scri
     text, reasons, _, _ = await answer(client, REQUEST)
     assert (text, reasons) == ("At 34 knots [1].", ["stop"])
     assert "0 active" in pool_of(client)
+    await client.aclose()
+
+
+async def read_slowly(client: ChatClient) -> None:
+    async with aclosing(client.stream(REQUEST)) as pieces:
+        async for _ in pieces:
+            await asyncio.sleep(0.4)
+
+
+async def test_a_slow_reader_is_no_failure_of_the_server(server: ScriptedServer) -> None:
+    """An answer that is not read in time ends, and the circuit stays closed for everybody else."""
+    server.script = saying(*["word "] * 50)
+    breaker = CircuitBreaker(failures_max=1, open_s=60)
+    client = ChatClient(server.url, MODEL, deadlines=Deadlines(total_s=0.3), breaker=breaker)
+    with pytest.raises(DeadlineExceeded):
+        await read_slowly(client)
+    assert await client.count_tokens(MESSAGES) is not None
     await client.aclose()
