@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -16,8 +17,11 @@ from dataclasses import dataclass
 from ingest.parsing.cjk import close_gaps
 
 DPI = 300
-PAGE_TIMEOUT_S = 90.0
-"""A page of noise can keep Tesseract busy for minutes; an honest one took 15 s at most on two busy cores."""
+PAGE_PROCESSOR_S = 90
+"""Of processor time: a page of noise can keep Tesseract busy for minutes; an honest one takes 15 s at most. By the
+clock it may take long on a busy machine, and must not be left out for that.
+"""
+_PAGE_TIMEOUT_S = 600.0
 OCR_QUALITY = 0.7
 """Quality given to recognised text: readable, with wrong characters here and there."""
 
@@ -55,9 +59,9 @@ def recognise(image: GreyImage, tesseract: str) -> str:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "OMP_THREAD_LIMIT": "1"},  # more threads make one page slower, not faster
-            preexec_fn=_die_with_parent,
+            preexec_fn=_bound,
             check=False,
-            timeout=PAGE_TIMEOUT_S,
+            timeout=_PAGE_TIMEOUT_S,
         )
     except subprocess.TimeoutExpired:
         return ""
@@ -74,7 +78,9 @@ def _languages(tesseract: str) -> str:
     return "+".join([name for name in _PREFERRED_LANGUAGES if name in installed] or installed or ["eng"])
 
 
-def _die_with_parent() -> None:
+def _bound() -> None:
+    """Bound the processor time of what is about to run, and have it end with its parent."""
+    resource.setrlimit(resource.RLIMIT_CPU, (PAGE_PROCESSOR_S, PAGE_PROCESSOR_S))
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() == 1:
         os._exit(1)

@@ -47,3 +47,20 @@ def test_the_program_gets_a_picture_on_its_standard_input(tmp_path: Path) -> Non
     assert ocr.recognise(ocr.GreyImage(2, 1, b"ab"), str(program)) == "中文 ok"
     assert (tmp_path / "picture").read_bytes() == b"P5 2 1 255\nab"
     assert (tmp_path / "arguments").read_text().strip() == "- - -l eng+chi_sim --psm 1 --dpi 300 1"
+
+
+def test_a_page_costs_bounded_processor_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Noise that would keep the program at work is given up; how long other work keeps it from the processor is not
+    counted.
+    """
+    monkeypatch.setattr(ocr, "PAGE_PROCESSOR_S", 1)
+    program = tmp_path / "tesseract"
+    program.write_text(
+        "#!/bin/sh\n"
+        'if [ "$1" = --list-langs ]; then printf "List\\neng\\n"; exit; fi\n'
+        f"cat > /dev/null\nif [ -e {tmp_path}/busy ]; then while :; do :; done; fi\nsleep 1.5\nprintf words\n"
+    )
+    program.chmod(0o755)
+    assert ocr.recognise(ocr.GreyImage(1, 1, b"\xff"), str(program)) == "words"
+    (tmp_path / "busy").touch()
+    assert ocr.recognise(ocr.GreyImage(1, 1, b"\xff"), str(program)) == ""
