@@ -283,7 +283,7 @@ def _result(request: _Request, timeout_s: float | None, given_up: threading.Even
     while given_up is not None and not request.done.wait(_GIVEN_UP_LOOK_S):
         if given_up.is_set():
             request.abandoned = True
-            raise Unavailable("nobody waits for these texts any more", code="given_up")
+            raise Unavailable("nobody waits for these texts any more")
     if not request.done.wait(timeout_s):
         request.abandoned = True
         raise DeadlineExceeded(f"the model did not answer within {timeout_s:g} s; try again, or raise the deadline")
