@@ -2,9 +2,8 @@
 
 Questions of the `choose` parts, which the reading model was not trained on, over their passages and (as distractors)
 passages of the `train` parts; a third of the gold passages are left out, so that evidence is missing as a service meets
-it, and half of the answerable questions are asked again with a name, number or word changed, so that a passage looks as
-if it answered. Sentences are ranked by a model fitted on every other question; the confidence is fitted on the answers
-that this ranking gives to the remaining ones. Logistic regressions by scikit-learn; deterministic for a seed.
+it. Sentences are ranked by a model fitted on every other question; the confidence is fitted on the answers that this
+ranking gives to the remaining ones. Logistic regressions by scikit-learn; deterministic for a seed.
 """
 
 from __future__ import annotations
@@ -25,8 +24,6 @@ from rich.progress import track
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from eval.finetune.examples import Example
-from eval.finetune.synthesis import edited
 from eval.measures import contains_answer, is_correct_answer
 from eval.passage_index import Passage, PassageIndex
 from eval.public_sets import SetPart, SetQuestion, load_part
@@ -43,14 +40,12 @@ from generate.reading import (
     scored_sentence,
 )
 from generate.settings import GenerateSettings
-from ingest.chunking import contextual_text
 from ingest.models import Encoder, JointReader, ModelRuntime, SentenceTransformerEncoder
 from retrieve import Hit, ReadingReranker, RetrieveSettings
 from retrieve.merging import merge_neighbours
 
 SETS = ("squad2_dev_a", "qed_nq_train", "fairytaleqa_train")
 REMOVED_SHARE = 1 / 3
-EDITED_SHARE = 1 / 2
 _DISTRACTORS = 600
 _WEIGHTS = Path(__file__).parents[1] / "data" / "models"
 _PROGRESS = Console(stderr=True)
@@ -124,22 +119,6 @@ def removed_passages(part: SetPart, seed: int) -> frozenset[str]:
     return frozenset(random.Random(seed).sample(golds, int(len(golds) * REMOVED_SHARE)))  # noqa: S311 - not a secret
 
 
-def edited_questions(part: SetPart, questions: Sequence[SetQuestion], draw: random.Random) -> list[SetQuestion]:
-    """Half of the answerable questions, changed so that their passages do not answer them (`synthesis.edited`)."""
-    texts = {p.document_id: contextual_text(p.title, None, p.text) for p in part.passages}
-    found = []
-    for question in questions:
-        if not question.answerable or question.gold[0] not in texts or draw.random() >= EDITED_SHARE:
-            continue
-        example = Example(part.name, question.question, True, (texts[question.gold[0]],), None)
-        changed = edited(example, list(texts.values()), draw)
-        if changed:
-            found.append(
-                SetQuestion(f"{question.id}-edited", changed.question, (), False, (), question.gold[0], (), None)
-            )
-    return found
-
-
 def fit(data: Path, reader_folder: Path, *, questions: int, seed: int) -> dict[str, Any]:
     """Weights of both models, with the AUROC of each on what it was fitted to and a table of thresholds."""
     encoder, runtime = SentenceTransformerEncoder("all-MiniLM-L6-v2"), ModelRuntime()
@@ -169,14 +148,13 @@ def _asked(asker: Asker, folder: Path, questions: int, seed: int) -> Iterator[As
     part = load_part(folder, "choose")
     draw = random.Random(seed)  # noqa: S311 - not a secret
     chosen = draw.sample(part.questions, min(questions, len(part.questions)))
-    chosen += edited_questions(part, chosen, draw)
     if folder.name != "fairytaleqa_train":
         train = load_part(folder, "train").passages
         yield from asker.ask(part, draw.sample(train, min(_DISTRACTORS, len(train))), chosen, seed=seed)
         return
     for story in sorted(set(part.groups.values())):
         inside = [p for p in part.passages if part.groups[p.document_id] == story]
-        mine = [q for q in chosen if (home := q.gold[0] if q.gold else q.source) and part.groups.get(home) == story]
+        mine = [q for q in chosen if q.gold and part.groups.get(q.gold[0]) == story]
         if mine:
             yield from asker.ask(replace(part, passages=tuple(inside)), (), mine, seed=seed)
 
