@@ -1,10 +1,9 @@
-"""Answers end to end, over HTTP: `python -m eval.bench.answers --url URL --data DIR [--conflicts FILE]`.
+"""Answers end to end, over HTTP: `python -m eval.bench.answers --url URL --data DIR`.
 
 The service is to run with `CITEWELL_ANSWER_THRESHOLD=0`, so that every question gets an answer with its confidence;
 what a threshold would give is computed here, for all thresholds at once. Questions of the `report` articles of
 `squad2_dev_a` over the whole corpus, once as it is and once without a third of the gold passages. Correct is as in
-docs/evaluation.md. With `--conflicts`, the pairs of contradicting statements are asked of the sample collection
-(`citewell serve --samples`). Prints one JSON object.
+docs/evaluation.md. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import random
 import statistics
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,35 +101,6 @@ def _share(values: Any) -> float:
     return round(float(values.mean()), 4) if len(values) else 0.0
 
 
-def measure_conflicts(service: Service, path: Path) -> dict[str, Any]:
-    """Each pair: was it settled for the expected document, or left open with both sides shown?"""
-    pairs = [json.loads(line) for line in path.read_text().splitlines()]
-    outcomes = {}
-    for pair in pairs:
-        reply = service.post("/v1/collections/default/ask", {"question": pair["question"]})
-        outcomes[pair["id"]] = _decided(pair, reply)
-    return {
-        "pairs": len(pairs),
-        "as_expected": sum(outcome == "as expected" for outcome in outcomes.values()),
-        "outcomes": outcomes,
-    }
-
-
-def _decided(pair: Mapping[str, Any], reply: Mapping[str, Any]) -> str:
-    expected, sides = pair["expected"], {side["document_id"] for side in pair["sides"]}
-    shown = {conflict["document_id"] for conflict in reply["conflicts"]}
-    if reply["status"] == "refused":
-        reason = reply["refusal"]["reason"]
-        fits = expected["outcome"] == "open" and reason == "conflicting_evidence" and sides <= shown
-        return "as expected" if fits else f"refused: {reason} (confidence {reply['confidence']}), shown {sorted(shown)}"
-    cited = {citation["document_id"] for citation in reply["citations"]}
-    losing = sides - {expected.get("document_id")}
-    right = expected["outcome"] == "settled" and is_correct_answer(reply["answer"], [expected["answer"]])
-    if right and expected["document_id"] in cited and losing & shown:
-        return "as expected"
-    return f"answered {reply['answer']!r} from {sorted(cited)}, shown {sorted(shown)}"
-
-
 def _ask(service: Service, name: str, question: SetQuestion, removed: frozenset[str]) -> Given:
     reply = service.post(f"/v1/collections/{name}/ask", {"question": question.question, "cache": False})
     text = reply["answer"]
@@ -160,7 +130,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure answers end to end on public data.")
     parser.add_argument("--url", default="http://127.0.0.1:8000")
     parser.add_argument("--data", type=Path, required=True, help="folder of the public sets")
-    parser.add_argument("--conflicts", type=Path, help="pairs of contradicting statements of the sample collection")
     parser.add_argument("--questions", type=int, default=500)
     parser.add_argument("--threshold", type=float, default=0.5, help="the threshold that the service would use")
     parser.add_argument("--seed", type=int, default=1)
@@ -176,8 +145,6 @@ def main() -> None:
             remove=remove,
             threshold=options.threshold,
         )
-    if options.conflicts:
-        report["conflicts"] = measure_conflicts(service, options.conflicts)
     sys.stdout.write(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
 
 
