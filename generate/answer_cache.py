@@ -11,12 +11,14 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from sqlalchemy import select
 
 from generate.composition import Outcome
 from ingest.catalogue import Catalogue, schema
+from ingest.errors import Unavailable
 
 if TYPE_CHECKING:
     from generate.answerer import ComputationEvent
@@ -66,7 +68,8 @@ class AnswerCache:
         """Events of the outcome under `key`, each with whether it was computed for someone else.
 
         The last of those who wait for a computation cancels it by leaving. Errors go to everyone who waits; they are
-        not remembered.
+        not remembered. Raises `Unavailable` (`computation_stopped`) when it was cancelled by something else: the
+        service is stopping.
         """
         found = self._remembered.get(key)
         if found is not None and await asyncio.to_thread(self._stands, found):
@@ -80,7 +83,8 @@ class AnswerCache:
         first = flight is None
         if flight is None:
             flight = self._flights[place] = _Flight()
-            flight.task = asyncio.create_task(self._fly(place, key, flight, compute))
+            flight.task = asyncio.create_task(self._fly(key, flight, compute))
+            flight.task.add_done_callback(partial(self._land, place, flight))
         flight.waiting += 1
         try:
             async for event in _follow(flight):
@@ -102,21 +106,21 @@ class AnswerCache:
         ]
         return sum(self._remembered.pop(key, None) is not None for key in named)
 
-    async def _fly(self, place: Hashable, key: Hashable, flight: _Flight, compute: Compute) -> None:
-        try:
-            events = compute()
-            async with aclosing(cast("AsyncGenerator[ComputationEvent, None]", events)):
-                async for event in events:
-                    flight.events.append(event)
-                    flight.tell()
-            await self._remember(key, tuple(flight.events))
-        except Exception as failure:  # noqa: BLE001 - handed on to everyone who waits
-            flight.error = failure
-        finally:
-            flight.ended = True
-            if self._flights.get(place) is flight:
-                del self._flights[place]
-            flight.tell()
+    async def _fly(self, key: Hashable, flight: _Flight, compute: Compute) -> None:
+        events = compute()
+        async with aclosing(cast("AsyncGenerator[ComputationEvent, None]", events)):
+            async for event in events:
+                flight.events.append(event)
+                flight.tell()
+        await self._remember(key, tuple(flight.events))
+
+    def _land(self, place: Hashable, flight: _Flight, task: asyncio.Task[None]) -> None:
+        """Called at the end of every flight, also of one that was cancelled before it began."""
+        flight.ended = True
+        flight.error = _stopped() if task.cancelled() else task.exception()
+        if self._flights.get(place) is flight:
+            del self._flights[place]
+        flight.tell()
 
     async def _remember(self, key: Hashable, events: tuple[ComputationEvent, ...]) -> None:
         if not self._entries_max:
@@ -147,6 +151,12 @@ def _outcome(events: Sequence[ComputationEvent]) -> Outcome:
     outcome = events[-1]
     assert isinstance(outcome, Outcome)
     return outcome
+
+
+def _stopped() -> Unavailable:
+    return Unavailable(
+        "the answer was stopped on its way, because the service stops; ask again", code="computation_stopped"
+    )
 
 
 async def _follow(flight: _Flight) -> AsyncIterator[ComputationEvent]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
 
 import pytest
 
@@ -114,6 +115,44 @@ async def test_when_all_have_left_the_computation_ends(filled: Service, counted:
     await asyncio.gather(*waiting, return_exceptions=True)
     await asyncio.sleep(0.05)
     assert counted.cancelled == 1
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_computation_stopped_from_outside_tells_everyone(
+    filled: Service, begun: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the end of the service, also before its first step; the next question is computed anew."""
+    cache = filled.answerer._cache
+    assert cache is not None
+    stopped: list[asyncio.Task[None]] = []
+
+    async def stopping(task: Task) -> AsyncIterator[ComputationEvent]:
+        await asyncio.sleep(0.05)
+        for flight in cache._flights.values():
+            assert flight.task is not None
+            stopped.append(flight.task)
+            flight.task.cancel()
+        await asyncio.sleep(5)
+        yield
+
+    monkeypatch.setattr(filled.answerer, "compute", stopping)
+    if not begun:
+        create = asyncio.create_task
+
+        def stillborn(work: Coroutine[Any, Any, Any], **options: Any) -> asyncio.Task[Any]:
+            task = create(work, **options)
+            if work.__name__ == "_fly":
+                stopped.append(task)
+                task.cancel()
+            return task
+
+        monkeypatch.setattr("generate.answer_cache.asyncio.create_task", stillborn)
+    async with asyncio.timeout(3):
+        results = await asyncio.gather(ask(filled), ask(filled), return_exceptions=True)
+    assert stopped
+    assert [getattr(one, "code", one) for one in results] == ["computation_stopped"] * 2
+    monkeypatch.undo()
+    assert (await ask(filled)).text
 
 
 async def test_an_error_is_told_to_everyone_and_not_remembered(
