@@ -166,14 +166,14 @@ class ScriptedServer:
         if path == "/v1/models":
             return await self._json(writer, {"object": "list", "data": [{"id": MODEL, "max_model_len": _CONTEXT}]})
         if path == "/tokenize" and self.counts_tokens:
-            return await self._json(writer, {"count": _prompt_tokens(body["messages"]), "max_model_len": _CONTEXT})
+            return await self._json(writer, {"count": prompt_tokens(body["messages"]), "max_model_len": _CONTEXT})
         if path != "/v1/chat/completions":
             return await self._json(writer, {"detail": "Not Found"}, 404)
         self.requests.append(body)
         self.keys.append(headers.get("authorization"))
         if body["model"] != MODEL:
             return await self._json(writer, {"error": {"message": f"no model {body['model']}"}}, 404)
-        if _prompt_tokens(body["messages"]) + body["max_tokens"] > _CONTEXT:
+        if prompt_tokens(body["messages"]) + body["max_tokens"] > _CONTEXT:
             return await self._json(writer, {"error": {"message": "longer than the context"}}, 400)
         return await self._streamed(reader, writer, body)
 
@@ -225,7 +225,7 @@ class ScriptedServer:
                     return False
                 case Finish(reason, usage):
                     _event(writer, _choice({}, reason))
-                    prompt = _prompt_tokens(body["messages"])
+                    prompt = prompt_tokens(body["messages"])
                     counts = {"prompt_tokens": prompt, "completion_tokens": said, "total_tokens": prompt + said}
                     if usage:
                         _event(writer, {"choices": [], "usage": counts})
@@ -242,7 +242,8 @@ async def _eof(reader: asyncio.StreamReader) -> None:
         await asyncio.sleep(0.005)
 
 
-def _prompt_tokens(messages: list[dict[str, str]]) -> int:
+def prompt_tokens(messages: list[dict[str, str]]) -> int:
+    """Tokens of a prompt, as this server counts them."""
     return sum(len(_TOKEN.findall(message["content"])) + 4 for message in messages) + 2
 
 

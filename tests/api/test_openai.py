@@ -26,6 +26,7 @@ from generate.answer import AnswerEvent
 from ingest.errors import Unavailable
 from tests.api.live import SHIPS, events
 from tests.fakes import HashingEncoder, OverlapReader
+from tests.scripted_llm import Say, Script, ScriptedServer, in_turn, prompt_tokens, quoting_the_first_passage, saying
 
 ASK = "/v1/collections/default/ask"
 QUESTION = "When does the ferry Aurora sail from Norrhamn?"
@@ -35,9 +36,17 @@ QUESTION = "When does the ferry Aurora sail from Norrhamn?"
 def service(settings: Settings, request: pytest.FixtureRequest) -> Iterator[Service]:
     """A service with the generator that a test names, on fake models."""
     own = settings.model_copy(update=getattr(request, "param", {}))
+    if own.generator == "vllm":
+        own = own.model_copy(update={"vllm_url": request.getfixturevalue("server").url})
     load = HashingEncoder
     with open_service(own, load=lambda name, revision: load(name, revision), read=lambda _: OverlapReader()) as opened:
         yield opened
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer() as running:
+        yield running
 
 
 @pytest.fixture
@@ -182,6 +191,32 @@ def test_an_error_on_the_way_reaches_the_client(
     with pytest.raises(APIError, match="went away") as caught:
         list(openai.chat.completions.create(model="default", messages=user("a"), stream=True))
     assert caught.value.code == "generator_interrupted"
+
+
+LANGUAGE_MODEL = {"generator": "vllm", "answer_threshold": 0.0}
+
+
+@pytest.mark.parametrize("service", [LANGUAGE_MODEL], indirect=True)
+@pytest.mark.parametrize("script", [quoting_the_first_passage, saying("NO ", "ANSWER")], ids=["answer", "refusal"])
+@pytest.mark.parametrize("turns", [[QUESTION], ["Who is the harbour master?", QUESTION]], ids=["alone", "follow-up"])
+def test_usage_is_what_the_language_model_server_counted(
+    filled: httpx.Client, openai: OpenAI, server: ScriptedServer, script: Script, turns: list[str]
+) -> None:
+    """For the answer itself, streamed or not, also where its model declines; a stream tells it only if it is asked."""
+    rewriting = [saying(QUESTION)] * (len(turns) - 1)
+    told = []
+    for options in ({}, {"stream": True, "stream_options": {"include_usage": True}}, {"stream": True}):
+        server.script = in_turn(*rewriting, script)
+        reply: Any = openai.chat.completions.create(model="default", messages=user(*turns), **options)  # type: ignore[call-overload]
+        told.append([one.usage for one in (reply if options else [reply]) if one.usage is not None])
+    asked = server.requests[-1]
+    prompt = prompt_tokens(asked["messages"])
+    said = sum(len(action.pieces) for action in script(asked) if isinstance(action, Say))
+    assert [[(one.prompt_tokens, one.completion_tokens, one.total_tokens) for one in usage] for usage in told] == [
+        [(prompt, said, prompt + said)],
+        [(prompt, said, prompt + said)],
+        [],
+    ]
 
 
 EXTRACTIVE = {"generator": "extractive"}
