@@ -385,6 +385,7 @@ def _answerer(
         conversations=conversations,
         conflicts=ConflictFinder(),
         cache=cache,
+        close=model.aclose if model else None,
     )
 
 

@@ -12,6 +12,7 @@ from eval.learn_then_test import Labelled, Promise, calibrate
 from eval.probing import label, probe
 from eval.question_sets import CALIBRATION_POOL, EvaluationQuestion
 from eval.runs import Setting
+from eval.workers import at_once
 from generate.policy import Certificate, Certificates
 from ingest.catalogue import schema
 from ingest.clock import now
@@ -37,7 +38,8 @@ class CalibrationHandler:
         stored = self._parts.question_sets.get(payload["question_set"], payload["question_set_sha256"])
         fingerprint = self._parts.answerer.fingerprint(collection.live_generation)
         chunks, seq = self._extent(collection)
-        labels = asyncio.run(self._labels(labelled_pool(stored.parsed().questions), collection, job, context))
+        asked = self._labels(labelled_pool(stored.parsed().questions), collection, job, context)
+        labels = self._parts.answerer.run(asked)
         risk, confidence = float(payload["risk"]), float(payload["confidence"])
         seed = int(stored.sha256[:8], 16)  # frozen: calibrating again until it works would break the promise
         promise = calibrate(labels, risk=risk, delta=1 - confidence, seed=seed)
@@ -70,7 +72,7 @@ class CalibrationHandler:
                 await asyncio.to_thread(self._count, job, done, len(questions))
                 await asyncio.to_thread(context.check)
 
-        await asyncio.gather(*(work() for _ in range(parts.settings.evaluation_concurrency)))
+        await at_once(work, workers=parts.settings.evaluation_concurrency)
         return sorted(found, key=lambda one: (one.cluster, one.confidence, one.wrong))
 
     def _count(self, job: Job, done: int, total: int) -> None:

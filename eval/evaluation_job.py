@@ -149,7 +149,7 @@ class Run:
         if only is not None:
             planned = [ask for ask in planned if (ask.question.id, ask.phrasing) in only]
         total = len(planned) + sum(key[2] < replicates.start for key in done)
-        asyncio.run(self._ask([ask for ask in planned if ask.key not in done], total))
+        self._parts.answerer.run(self._ask([ask for ask in planned if ask.key not in done], total))
 
     async def _ask(self, asks: Sequence[Ask], total: int) -> None:
         access = Access.everything() if self._evaluation.access is None else Access(frozenset(self._evaluation.access))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from sqlalchemy import select
 
 from eval.rows import EvaluationRow
@@ -62,6 +60,6 @@ class StoredReplays:
             return None
         try:
             stored = self._answers.get(row.answer_id)
-            return asyncio.run(self._replayer.replay(stored, stage, access=self._access)).same
+            return self._replayer.replay_apart(stored, stage, access=self._access).same
         except CitewellError:
             return None

@@ -6,7 +6,6 @@ a row with decision `error`.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from collections.abc import Collection as AbstractCollection
 from contextlib import aclosing
@@ -15,6 +14,7 @@ from typing import cast
 
 from eval.question_sets import EvaluationQuestion, QuestionSet
 from eval.rows import EvaluationRow, Observation, score
+from eval.workers import at_once
 from generate.answer import Answer, AnswerEvent, DoneEvent, Question, RetrievalEvent, SentenceEvent
 from generate.answerer import Answerer
 from ingest.clock import now
@@ -79,12 +79,7 @@ async def run_asks(
         for ask in waiting:
             await on_row(await ask_once(ask, answerer=answerer, setting=setting))
 
-    workers = [asyncio.create_task(work()) for _ in range(concurrency)]
-    try:
-        await asyncio.gather(*workers)
-    finally:
-        for worker in workers:
-            worker.cancel()
+    await at_once(work, workers=concurrency)
 
 
 async def ask_once(ask: Ask, *, answerer: Answerer, setting: Setting) -> EvaluationRow:

@@ -8,10 +8,10 @@ import asyncio
 import copy
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from generate.answer import (
     Answer,
@@ -42,6 +42,7 @@ from ingest.generations import Generation
 from retrieve import Access, Query, QueryRewriter, Ranking, RetrieveSettings, Searcher
 
 Event = RetrievalEvent | DraftEvent | SentenceEvent | DroppedEvent
+Result = TypeVar("Result")
 ComputationEvent = Event | Outcome
 """What a computation yields: events on the way, then exactly one `Outcome`."""
 
@@ -103,7 +104,9 @@ class Answerer:
         conversations: Conversations | None = None,
         conflicts: ConflictFinder | None = None,
         cache: AnswerCache | None = None,
+        close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """`close` ends the connections that the running event loop has to a language model."""
         self._searcher = searcher
         self._assessor = assessor
         self._generator = generator
@@ -116,12 +119,28 @@ class Answerer:
         self._conversations = conversations
         self._conflicts = conflicts
         self._cache = cache
+        self._close = close
 
     def with_generator(self, generator: Generator) -> Answerer:
         """The same path with another generator at its end."""
         other = copy.copy(self)
         other._generator = generator
         return other
+
+    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """The result of `work`, which asks this answerer, on an event loop of its own; for threads without one.
+
+        The connections to a language model that it opened there are closed, however it ends.
+        """
+
+        async def closing() -> Result:
+            try:
+                return await work
+            finally:
+                if self._close is not None:
+                    await self._close()
+
+        return asyncio.run(closing())
 
     def fingerprint(self, generation: Generation, template: str | None = None) -> str:
         """The pipeline fingerprint of answers on this generation, with a collection's template where one is used."""

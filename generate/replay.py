@@ -93,6 +93,10 @@ class Replayer:
         )
         return Replay(answer, not any(one.counted for one in differences), differences)
 
+    def replay_apart(self, stored: StoredAnswer, start: Stage, *, access: Access) -> Replay:
+        """As `replay`, for a thread without an event loop."""
+        return self._answerer.run(self.replay(stored, start, access=access))
+
     def _causes(self, trace: Mapping[str, Any], outcome: Outcome) -> list[Difference]:
         """What an answer depends on and comes out otherwise: none of it counts, all of it explains what does."""
         seen = {hit.document_id: round(hit.credibility.score, 4) for hit in outcome.ranking.hits}

@@ -15,6 +15,7 @@ from eval.question_sets import EvaluationQuestion, QuestionSet
 from eval.rows import EvaluationRow
 from eval.settings import EvalSettings
 from eval.summary import Metric, mean_metric
+from eval.workers import at_once
 from ingest.errors import CitewellError
 
 Passages = Callable[[EvaluationRow], Sequence[str]]
@@ -72,12 +73,9 @@ class SecondOpinions:
                 key, score = await self._scored(metric, row, questions[row.question_id], judge)
                 await asyncio.to_thread(self.scores.add, evaluation, row, score, key=key)
 
-        workers = [asyncio.create_task(work()) for _ in range(self._settings.judge_concurrency)]
         try:
-            await asyncio.gather(*workers)
+            await at_once(work, workers=self._settings.judge_concurrency)
         finally:
-            for worker in workers:
-                worker.cancel()
             await judge.aclose()
 
     async def _scored(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -18,8 +20,10 @@ from eval.runs import planned_asks
 from eval.schema import evaluation_rows, evaluations
 from ingest.catalogue import schema
 from ingest.jobs import Job
+from retrieve import Access
 from tests.fakes import HashingEncoder
 from tests.ingestion import ingest_texts, wait_for_job
+from tests.scripted_llm import ScriptedServer
 
 QUESTIONS: list[dict[str, Any]] = [
     {"id": "q1", "question": "When was the lighthouse built?", "answers": ["1871"], "answerable": True,
@@ -163,6 +167,45 @@ def test_an_error_is_an_outcome(filled: Service, monkeypatch: pytest.MonkeyPatch
     rows = rows_of(filled, evaluation)
     assert {(row.decision, row.error_code, row.success) for row in rows} == {("error", "overloaded", False)}
     assert evaluation.metrics["error_rate"]["value"] == 1
+
+
+@pytest.fixture
+def no_collection() -> Iterator[None]:
+    """What nobody refers to any more, but itself in a circle, stays."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collection")
+def test_connections_to_a_language_model_end_with_what_asked(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run, one that is stopped by an error of its own, and a replay: none leaves one for the garbage collector."""
+    with ScriptedServer() as server:
+        own = settings.model_copy(update={"generator": "vllm", "vllm_url": server.url, "answer_threshold": 0.0})
+        with open_service(own, load=lambda name, revision: HashingEncoder(name, revision)) as service:
+            ingest_texts(service, {"lighthouse.txt": TEXT})
+            put(service)
+            row = rows_of(service, run(service))[0]
+            assert all_left(server)
+            assert row.answer_id is not None
+            stored = service.answers.get(row.answer_id)
+            assert service.replayer.replay_apart(stored, "question", access=Access.everything()).same
+            assert all_left(server)
+            monkeypatch.setattr(service.evaluation.evaluations, "add_row", lambda *_: 1 / 0)
+            assert finish(service, submit(service))[1].state == "failed"
+            assert all_left(server)
+
+
+def all_left(server: ScriptedServer) -> bool:
+    """Whether the server has been asked since, and is soon left alone."""
+    ends = time.monotonic() + 2
+    while server.connections and time.monotonic() < ends:
+        time.sleep(0.01)
+    asked = bool(server.requests)
+    server.requests.clear()
+    return asked and not server.connections
 
 
 def test_stale_questions_are_reported_not_failed(filled: Service) -> None:
