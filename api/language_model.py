@@ -71,5 +71,7 @@ def language_model(settings: Settings) -> LanguageModel | None:
         context_tokens=settings.generator_context_tokens,
         extra=settings.generator_extra,
     )
-    rewriter = LanguageModelRewriter(client, FollowUpRewriter()) if settings.generator_rewrites else None
+    rewriter = None
+    if settings.generator_rewrites:
+        rewriter = LanguageModelRewriter(client, FollowUpRewriter(), settings.generator_extra)
     return LanguageModel(client, LanguageModelGenerator(settings.generator, client, style), rewriter)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from contextlib import aclosing
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 from generate.llm.client import ChatClient, ChatRequest
 from generate.llm.fencing import defused
 from generate.llm.prompts import PromptSet, language_of
-from generate.llm.sentences import WithoutThoughts
-from generate.llm.wire import Delta
+from generate.llm.reply import reply_of
 from ingest.errors import CitewellError
 from retrieve import QueryRewriter
 
@@ -23,9 +23,13 @@ _GROWTH_MAX = 400
 class LanguageModelRewriter:
     """Implements `retrieve.QueryRewriter`. Whatever the model says, only a plausible single line is taken from it."""
 
-    def __init__(self, client: ChatClient, fallback: QueryRewriter) -> None:
+    def __init__(
+        self, client: ChatClient, fallback: QueryRewriter, extra: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
+        """`extra` goes into each request as is."""
         self._client = client
         self._fallback = fallback
+        self._extra = extra
         self._prompts = PromptSet("follow-up")
 
     async def rewrite(self, question: str, history: Sequence[str]) -> str:
@@ -47,9 +51,5 @@ class LanguageModelRewriter:
             history="\n".join(f"- {defused(' '.join(one.split()))}" for one in history),
             question=defused(" ".join(question.split())),
         )
-        thoughts, text = WithoutThoughts(), ""
-        async with aclosing(self._client.stream(ChatRequest(messages, _TOKENS_MAX, seed=0))) as pieces:
-            async for piece in pieces:
-                if isinstance(piece, Delta):
-                    text += thoughts.feed(piece.text)
-        return (text + thoughts.end()).strip().strip('"“”「」')
+        request = ChatRequest(messages, _TOKENS_MAX, seed=0, extra=self._extra)
+        return (await reply_of(self._client, request, chars_max=_CHARS_MAX)).strip('"“”「」')

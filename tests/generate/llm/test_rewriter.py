@@ -26,8 +26,9 @@ async def test_only_a_plausible_line_is_taken(script: Script, used: str) -> None
     """Otherwise the rule serves: a failing model costs no question."""
     with ScriptedServer(script) as server:
         client = ChatClient(server.url, MODEL, retries=0)
-        rewriter = LanguageModelRewriter(client, FollowUpRewriter())
+        rewriter = LanguageModelRewriter(client, FollowUpRewriter(), {"top_p": 0.5})
         assert await rewriter.rewrite("When was it built?", BEFORE) == used
+        assert server.requests[0]["top_p"] == 0.5
         assert "Eiffel Tower" in server.requests[0]["messages"][1]["content"]
         assert await rewriter.rewrite("When was it built?", []) == "When was it built?"
         assert len(server.requests) == 1
