@@ -22,6 +22,7 @@ from retrieve.fusion import FusedHit, embedder_fits
 from retrieve.fusion_weights import FusionTable, fuse_vector_and_lexical
 from retrieve.generation_index import Snapshot
 from retrieve.hydration import Hydration
+from retrieve.joining import joined
 from retrieve.merging import merge_neighbours
 from retrieve.query import Access, Hit, Query, Ranking
 from retrieve.query_terms import query_terms
@@ -125,6 +126,10 @@ class Searcher:
         ranking = self._search(query, collection_pk, generation, snapshot, access)
         self._rankings.put(key, ranking, weight=1 + len(ranking.hits), revision=revision)
         return ranking
+
+    def join(self, rankings: Sequence[Ranking], *, top_k: int) -> Ranking:
+        """One ranking of several searches for one question, at most `top_k` hits; see `retrieve.joining`."""
+        return joined(rankings, top_k=top_k, collapse=self._settings.collapse_duplicates)
 
     def _search(
         self,
