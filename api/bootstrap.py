@@ -382,6 +382,7 @@ def _answerer(
         retrieve_settings=settings,
         settings=settings,
         rewriter=(model and model.rewriter) or FollowUpRewriter(),
+        decomposer=model.decomposer if model else None,
         conversations=conversations,
         conflicts=ConflictFinder(),
         cache=cache,

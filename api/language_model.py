@@ -6,7 +6,15 @@ from dataclasses import dataclass
 
 from api.settings import Settings
 from generate.follow_ups import FollowUpRewriter
-from generate.llm import ChatClient, CircuitBreaker, Deadlines, LanguageModelGenerator, LanguageModelRewriter, Style
+from generate.llm import (
+    ChatClient,
+    CircuitBreaker,
+    Deadlines,
+    LanguageModelDecomposer,
+    LanguageModelGenerator,
+    LanguageModelRewriter,
+    Style,
+)
 from generate.llm.client import first_model
 from generate.settings import LANGUAGE_MODELS
 from ingest.errors import InvalidInput
@@ -14,11 +22,14 @@ from ingest.errors import InvalidInput
 
 @dataclass(frozen=True, slots=True)
 class LanguageModel:
-    """Everything that talks to one language model server; `rewriter` is None where a rule rewrites."""
+    """Everything that talks to one language model server; `rewriter` is None where a rule rewrites, `decomposer`
+    where questions are searched for as they are.
+    """
 
     client: ChatClient
     generator: LanguageModelGenerator
     rewriter: LanguageModelRewriter | None
+    decomposer: LanguageModelDecomposer | None
 
     def ping(self) -> None:
         """Raises `Unavailable` unless the server serves the model."""
@@ -74,4 +85,7 @@ def language_model(settings: Settings) -> LanguageModel | None:
     rewriter = None
     if settings.generator_rewrites:
         rewriter = LanguageModelRewriter(client, FollowUpRewriter(), settings.generator_extra)
-    return LanguageModel(client, LanguageModelGenerator(settings.generator, client, style), rewriter)
+    decomposer = None
+    if settings.generator_decomposes:
+        decomposer = LanguageModelDecomposer(client, guided=style.guided, extra=settings.generator_extra)
+    return LanguageModel(client, LanguageModelGenerator(settings.generator, client, style), rewriter, decomposer)

@@ -63,7 +63,7 @@ class CalibrationHandler:
             nonlocal done
             for question in waiting:
                 try:
-                    outcome = await probe(question, answerer=parts.answerer, searcher=parts.searcher, setting=setting)
+                    outcome = await probe(question, answerer=parts.answerer, setting=setting)
                 except CitewellError:
                     outcome = None
                 if outcome is not None and (one := label(question, outcome)) is not None:

@@ -5,7 +5,6 @@ Calibration needs it, because it has to know about the answers that the present 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import cast
@@ -18,23 +17,15 @@ from generate.answer import Question
 from generate.answerer import Answerer, ComputationEvent, Task
 from generate.composition import Outcome
 from generate.policy import Decision
-from retrieve import Query, Searcher
 
 _REFUSED_ANYWAY = -1.0
 
 
-async def probe(question: EvaluationQuestion, *, answerer: Answerer, searcher: Searcher, setting: Setting) -> Outcome:
+async def probe(question: EvaluationQuestion, *, answerer: Answerer, setting: Setting) -> Outcome:
     """The outcome at threshold 0; a refusal is left only where there is no evidence, or nothing that stands."""
     asked = Question(question.question, top_k=setting.top_k, filter=question.filter, cache=False)
     task = Task(asked, question.question, setting.collection, setting.generation, setting.access)
-    ranking = await asyncio.to_thread(
-        searcher.search,
-        Query(question.question, top_k=setting.top_k, filter=question.filter),
-        collection_pk=setting.collection.pk,
-        generation=setting.generation,
-        access=setting.access,
-    )
-    events = answerer.compute_from(task, ranking, Decision(0.0, None))
+    events = answerer.compute_from(task, await answerer.search(task), Decision(0.0, None))
     async with aclosing(cast(AsyncGenerator[ComputationEvent, None], events)) as stream:
         async for event in stream:
             if isinstance(event, Outcome):

@@ -39,7 +39,7 @@ from generate.policy import Decision, RefusalPolicy
 from generate.settings import SECRETS, GenerateSettings
 from ingest.collections import Collection
 from ingest.generations import Generation
-from retrieve import Access, Query, QueryRewriter, Ranking, RetrieveSettings, Searcher
+from retrieve import Access, Query, QueryRewriter, QuestionDecomposer, Ranking, RetrieveSettings, Searcher
 
 Event = RetrievalEvent | DraftEvent | SentenceEvent | DroppedEvent
 Result = TypeVar("Result")
@@ -51,13 +51,17 @@ _OPEN_CONFLICT_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A question made to stand alone (`question_used`), and where and by whom it is asked."""
+    """A question made to stand alone (`question_used`), and where and by whom it is asked.
+
+    `parts` are to be searched for beside it; None leaves them to the decomposer, where there is one.
+    """
 
     question: Question
     question_used: str
     collection: Collection
     generation: Generation
     access: Access
+    parts: tuple[str, ...] | None = None
 
     @property
     def template(self) -> str | None:
@@ -76,6 +80,7 @@ class Progress:
     dropped: list[str] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     record: Mapping[str, Any] = field(default_factory=dict)
+    parts: tuple[str, ...] = ()
 
     @property
     def length(self) -> int:
@@ -101,6 +106,7 @@ class Answerer:
         retrieve_settings: RetrieveSettings,
         settings: GenerateSettings,
         rewriter: QueryRewriter | None = None,
+        decomposer: QuestionDecomposer | None = None,
         conversations: Conversations | None = None,
         conflicts: ConflictFinder | None = None,
         cache: AnswerCache | None = None,
@@ -116,6 +122,7 @@ class Answerer:
         self._retrieve_settings = retrieve_settings
         self._settings = settings
         self._rewriter = rewriter
+        self._decomposer = decomposer
         self._conversations = conversations
         self._conflicts = conflicts
         self._cache = cache
@@ -248,21 +255,15 @@ class Answerer:
         """From the question: search, then as `compute_from`."""
         decision = await self._decide(task)
         progress = Progress()
-        begun = time.perf_counter()
-        query = Query(task.question_used, top_k=task.question.top_k, filter=task.question.filter)
-        ranking = await asyncio.to_thread(
-            self._searcher.search,
-            query,
-            collection_pk=task.collection.pk,
-            generation=task.generation,
-            access=task.access,
-        )
-        progress.timings_ms.update(ranking.timings_ms)
-        progress.lap("search", begun)
+        ranking = await self._search(task, progress)
         yield RetrievalEvent(ranking.hits)
         async with aclosing(self._answer_from(task, ranking, decision, progress)) as events:
             async for event in events:
                 yield event
+
+    async def search(self, task: Task) -> Ranking:
+        """What `compute` would judge for this task."""
+        return await self._search(task, Progress())
 
     async def compute_from(self, task: Task, ranking: Ranking, decision: Decision) -> AsyncIterator[ComputationEvent]:
         """From candidates: judge the evidence, generate, check."""
@@ -298,6 +299,30 @@ class Answerer:
         used = await self._rewriter.rewrite(question.text, history)
         timings_ms["rewrite"] = round((time.perf_counter() - begun) * 1000, 3)
         return used
+
+    async def _search(self, task: Task, progress: Progress) -> Ranking:
+        """The question and its parts searched for side by side, under the same filter and rights."""
+        if task.parts is not None:
+            progress.parts = task.parts
+        elif self._decomposer is not None:
+            begun = time.perf_counter()
+            progress.parts = await self._decomposer.parts(task.question_used)
+            progress.lap("decompose", begun)
+        begun = time.perf_counter()
+        searches = [
+            asyncio.to_thread(
+                self._searcher.search,
+                Query(text, top_k=task.question.top_k, filter=task.question.filter),
+                collection_pk=task.collection.pk,
+                generation=task.generation,
+                access=task.access,
+            )
+            for text in (task.question_used, *progress.parts)
+        ]
+        ranking = self._searcher.join(await asyncio.gather(*searches), top_k=task.question.top_k)
+        progress.timings_ms.update(ranking.timings_ms)
+        progress.lap("search", begun)
+        return ranking
 
     async def _computed(self, task: Task) -> AsyncGenerator[tuple[ComputationEvent, bool], None]:
         """Events of the computation, each with whether it was remembered or shared instead of computed for this
@@ -362,6 +387,7 @@ class Answerer:
             progress.usage,
             progress.record,
             progress.timings_ms,
+            progress.parts,
         )
 
     def _judged(self, task: Task, ranking: Ranking, progress: Progress) -> Findings:

@@ -43,6 +43,7 @@ class Outcome:
     """Everything that one computation found; equal inputs give equal outcomes with a deterministic generator.
 
     `proposed` are the generator's sentences as it wrote them, `sentences` those that stand, `dropped` the others.
+    `parts` were searched for beside the question.
     `record` is what the generator wants remembered (its prompt, its raw output, its seed).
     """
 
@@ -57,6 +58,7 @@ class Outcome:
     usage: Usage = field(default_factory=Usage)
     record: Mapping[str, Any] = field(default_factory=dict)
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+    parts: tuple[str, ...] = ()
 
 
 def compose(
@@ -116,6 +118,7 @@ def trace_of(
     return {
         "question": as_json(question),
         "question_used": question_used,
+        "parts": list(outcome.parts),
         "access": access_tags,
         "generation": {"generation": generation.generation, **as_json(generation.spec)},
         "snapshot_seq": ranking.snapshot_seq,

@@ -60,6 +60,7 @@ def _sampling(generate: GenerateSettings) -> list[object]:
         generate.generator_guided,
         generate.generator_extra,
         prompt_name("follow-up") if generate.generator_rewrites else None,
+        *([prompt_name("decompose")] if generate.generator_decomposes else []),
     ]
 
 

@@ -67,9 +67,10 @@ class Replayer:
 
         Raises `Gone` (`evidence_deleted`) when a document it rests on was deleted, `Conflict` (`generation_retired`)
         when its index generation is no longer there or (`question_masked`) its question was not kept as it was, and
-        what the stages raise.
+        what the stages raise. A question is not taken apart anew: the parts are those of the trace.
         """
-        if start != "generation" and MASK in stored.answer.question_used:
+        asked = (stored.answer.question_used, *stored.trace.get("parts", ()))
+        if start != "generation" and any(MASK in text for text in asked):
             raise Conflict(
                 "the stored question is masked by a redaction pattern; replay it from its generation",
                 code="question_masked",
@@ -119,7 +120,8 @@ class Replayer:
             collection = load_collection_by_key(connection, stored.collection_pk)
             generations = list_generations(connection, collection.name)
         generation = _named(generations, stored.answer.generation)
-        return Task(question, stored.answer.question_used, collection, generation, access)
+        parts = tuple(stored.trace.get("parts", ()))
+        return Task(question, stored.answer.question_used, collection, generation, access, parts)
 
     def candidates(self, stored: StoredAnswer) -> tuple[Hit, ...]:
         """The candidates of the trace, best first, with their text from the versions they name.

@@ -97,6 +97,11 @@ class GenerateSettings(BaseModel):
     generator_rewrites: bool = Field(
         True, description="Let the language model rewrite follow-up questions; otherwise a rule does."
     )
+    generator_decomposes: bool = Field(
+        False,
+        description="Let the language model take a question apart that asks for several things, and search for up to "
+        "three parts beside it; one more call before each search.",
+    )
     generator_extra: dict[str, Any] = Field(
         {},
         description="JSON object of further parameters for each request, for example "

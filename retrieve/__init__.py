@@ -7,7 +7,7 @@ from retrieve.fusion_weights import FusionTable, FusionWeights
 from retrieve.query import Access, Hit, Mode, Query, Ranking, Scores
 from retrieve.reindex import GateCheck, GateVerdict, Generations, ReindexHandler
 from retrieve.rerank import CrossEncoderReranker, ReadingReranker, Reranker, read_hits
-from retrieve.rewrite import QueryRewriter
+from retrieve.rewrite import QueryRewriter, QuestionDecomposer
 from retrieve.search import Searcher
 from retrieve.settings import RetrieveSettings
 from retrieve.snapshots import Indexes
@@ -30,6 +30,7 @@ __all__ = [
     "Mode",
     "Query",
     "QueryRewriter",
+    "QuestionDecomposer",
     "Ranking",
     "ReadingReranker",
     "ReindexHandler",

@@ -1,4 +1,6 @@
-"""The protocol of query rewriting: a follow-up question in words that stand alone. Implemented by `generate`."""
+"""The protocols of query rewriting, implemented by `generate`: a follow-up question in words that stand alone, and a
+question taken apart.
+"""
 
 from __future__ import annotations
 
@@ -14,4 +16,12 @@ class QueryRewriter(Protocol):
 
         Returns the question as it is when it needs nothing from them.
         """
+        ...
+
+
+class QuestionDecomposer(Protocol):
+    """Takes a question apart that asks for several things."""
+
+    async def parts(self, question: str) -> tuple[str, ...]:
+        """Simpler questions to search for beside it; none where it asks for one thing, or where this fails."""
         ...

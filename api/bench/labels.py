@@ -56,7 +56,7 @@ def labels(data: Path, part: GateQuestions, work: Path, *, per_passage: int) -> 
 def _labelled(service: Service, question: EvaluationQuestion) -> dict[str, Any] | None:
     collection, top_k = service.collections.get(DEFAULT_COLLECTION), service.settings.ask_top_k
     setting = Setting(collection, collection.live_generation, Access.everything(), None, top_k, 0.0, "labels")
-    outcome = asyncio.run(probe(question, answerer=service.answerer, searcher=service.searcher, setting=setting))
+    outcome = asyncio.run(probe(question, answerer=service.answerer, setting=setting))
     found = label(question, outcome)
     return None if found is None else asdict(found)
 

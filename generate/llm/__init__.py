@@ -2,6 +2,7 @@
 
 from generate.llm.breaker import CircuitBreaker
 from generate.llm.client import ChatClient, ChatRequest, Deadlines
+from generate.llm.decomposer import LanguageModelDecomposer
 from generate.llm.generator import LanguageModelGenerator, Style
 from generate.llm.prompts import check_templates
 from generate.llm.rewriter import LanguageModelRewriter
@@ -11,6 +12,7 @@ __all__ = [
     "ChatRequest",
     "CircuitBreaker",
     "Deadlines",
+    "LanguageModelDecomposer",
     "LanguageModelGenerator",
     "LanguageModelRewriter",
     "Style",

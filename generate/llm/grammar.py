@@ -41,6 +41,17 @@ def quoted_sentences(sentences: Iterable[tuple[int, str]]) -> str:
     )
 
 
+def list_of_texts(texts_max: int, *, chars_max: int) -> str:
+    """A JSON list of up to `texts_max` strings of 1 to `chars_max` characters on one line, without escapes."""
+    return "\n".join(
+        (
+            f'root ::= "[]" | "[" text (", " text){{0,{texts_max - 1}}} "]"',
+            'text ::= "\\"" char "\\""',
+            rf'char ::= [^"\\\n\r\t]{{1,{chars_max}}}',
+        )
+    )
+
+
 def _literal(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
     return f'"{escaped}"'

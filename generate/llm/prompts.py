@@ -40,7 +40,7 @@ class _Text:
 
 
 class PromptSet:
-    """The files of one purpose (`answer`, `quotes`, `follow-up`) and version, in every language."""
+    """The files of one purpose (`answer`, `quotes`, `follow-up`, `decompose`) and version, in every language."""
 
     def __init__(self, purpose: str, version: int = 1) -> None:
         folder = files("generate.llm") / "prompts"
