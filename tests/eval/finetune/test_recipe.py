@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from eval.finetune import recipe
 from eval.finetune.examples import Example, write_examples
+from ingest.models.base_model import base_folder, load_base
+from ingest.models.network import JointNetwork
 
 FAILURE = Example("failures", "Who keeps the light?", False, ("The light is red.",), None)
 
@@ -36,3 +39,29 @@ def test_failures_are_trained_on_in_the_last_stage_only(tmp_path: Path, monkeypa
     monkeypatch.setattr(recipe, "Training", Recorded)
     recipe.train("joint", tmp_path, tmp_path / "out", failures=path, device="cpu")
     assert [FAILURE in examples for examples in Recorded.seen] == [False] * (len(recipe.STAGES) - 1) + [True]
+
+
+def test_the_adapter_is_the_mean_of_the_weights_before_and_after_the_last_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the stages before did to begin with does not count by itself."""
+
+    class Counting(Recorded):
+        def __init__(self, network: Any, *rest: Any, **options: Any) -> None:
+            super().__init__(network, *rest, **options)
+            self._network = network
+
+        def run(self) -> None:
+            with torch.no_grad():
+                self._network.span_head.bias += 1
+
+    keys = {source.key for stage in recipe.STAGES for source in stage.sources}
+    monkeypatch.setattr(recipe, "mine", lambda *_, **__: {key: [] for key in keys})
+    monkeypatch.setattr(recipe, "Training", Counting)
+    saved: list[Any] = []
+    monkeypatch.setattr(recipe, "save_adapter", lambda out, config, state: saved.append(state))
+    (tmp_path / "out").mkdir()
+    recipe.train("joint", tmp_path, tmp_path / "out", device="cpu")
+    torch.manual_seed(7)
+    begun = JointNetwork(load_base(base_folder(recipe.BASE), dtype=torch.float32), 32).span_head.bias
+    torch.testing.assert_close(saved[0]["span_head.bias"], begun + len(recipe.STAGES) - 0.5)
