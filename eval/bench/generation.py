@@ -2,8 +2,9 @@
 
 Asks a service that runs already, or one of its own on the sample documents, at threshold 0. Each question is asked as a
 stream with drafts, then its prompt, as its trace has it, is sent to the language model server directly, then both
-again. Only the second round counts: by then both prompts are equally warm in the prefix cache. Prints one JSON object,
-times in milliseconds.
+again. Only the second round counts: by then both prompts are equally warm in the prefix cache. With `--quotes` the
+model is bound to verbatim quotes of the passages: then a model of noise, too, says sentences that pass their check, and
+their times are measured. Prints one JSON object, times in milliseconds.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 
 import httpx
 
+from eval.bench.replay import QUOTING
 from eval.bench.service import served
 from eval.question_sets import load_question_set
 
@@ -149,12 +151,13 @@ def _questions(file: Path, count: int) -> Iterator[str]:
 
 
 @contextmanager
-def _service(url: str | None, vllm: str) -> Iterator[str]:
+def _service(url: str | None, vllm: str, *, quotes: bool) -> Iterator[str]:
     """The URL of the service that is given, else of one that is started."""
     if url is not None:
         yield url
         return
     variables = {"CITEWELL_GENERATOR": "vllm", "CITEWELL_VLLM_URL": vllm, "CITEWELL_ANSWER_THRESHOLD": "0"}
+    variables |= QUOTING if quotes else {}
     with tempfile.TemporaryDirectory() as folder, served(Path(folder) / "data", samples=True, **variables) as client:
         yield str(client.base_url)
 
@@ -167,9 +170,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--collection", default="default")
     parser.add_argument("--set", type=Path, default=Path("data/eval/sample.jsonl"), help="questions to ask")
     parser.add_argument("--questions", type=int, default=40)
+    parser.add_argument("--quotes", action="store_true", help="of the service that is started: answers of quotes")
     given = parser.parse_args(arguments)
     questions = list(_questions(given.set, given.questions))
-    with _service(given.url, given.vllm) as url:
+    with _service(given.url, given.vllm, quotes=given.quotes) as url:
         result = measure(_Path(url, given.collection), _Server(given.vllm), questions)
     json.dump(result, sys.stdout, indent=2)
     sys.stdout.write("\n")

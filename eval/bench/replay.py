@@ -35,12 +35,13 @@ _CAUSES = {
     "output": "the language model wrote otherwise from the same prompt: its sums depend on its batch",
 }
 """By the field of a replay that explains, in the order in which an answer comes about."""
-_QUOTING = {
+QUOTING = {
     "CITEWELL_GENERATOR": "vllm",
     "CITEWELL_GENERATOR_QUOTES_ONLY": "true",
     "CITEWELL_ANSWER_THRESHOLD": "0",
     "CITEWELL_GENERATOR_MAX_TOKENS": "200",
 }
+"""Settings by which a language model answers in quotes, whatever its confidence."""
 
 
 def _replayed(client: httpx.Client, answer_ids: Sequence[str], start: str) -> dict[str, Any]:
@@ -135,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--vllm", help="a language model server that is to write the answers")
     given = parser.parse_args(arguments)
-    variables = {} if given.vllm is None else {**_QUOTING, "CITEWELL_VLLM_URL": given.vllm}
+    variables = {} if given.vllm is None else {**QUOTING, "CITEWELL_VLLM_URL": given.vllm}
     questions = _phrasings(given.set, given.questions)
     with tempfile.TemporaryDirectory() as folder:
         result = measure(questions, clients=given.clients, folder=Path(folder) / "data", variables=variables)
