@@ -97,7 +97,8 @@ def convex_combination(stages: Sequence[Stage], *, top_k: int) -> tuple[FusedHit
 
     Bruch, Gai and Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval", ACM TOIS 2023 (their M_mm).
     """
-    return _fuse(_weights_sum_to_1(stages), _min_max, top_k=top_k)
+    hits = _fuse(_weights_sum_to_1(stages), _min_max, top_k=top_k)
+    return tuple(replace(hit, score=1.0) if hit.score > 1 else hit for hit in hits)  # sums are rounded
 
 
 def spread_combination(stages: Sequence[Stage], *, top_k: int) -> tuple[FusedHit, ...]:

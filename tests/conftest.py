@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -17,6 +18,10 @@ os.environ.setdefault("CITEWELL_GENERATOR", "extractive")
 from api.bootstrap import Service, open_service
 from api.settings import Settings
 from tests.fakes import HashingEncoder
+
+# the same examples in each run: a gate must not fail by chance; HYPOTHESIS_PROFILE=default looks for others
+hypothesis_settings.register_profile("gate", derandomize=True)
+hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
 SHARED = Path(os.environ.get("CITEWELL_SHARED_DIR", Path(__file__).resolve().parents[2] / "shared"))
 
