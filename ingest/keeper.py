@@ -15,7 +15,8 @@ _LOG = logging.getLogger(__name__)
 class Keeper(ABC):
     """Calls `tend` `first_after_s` after the start, and `every_s` seconds after each end of it, until it is closed.
 
-    What fails (a full disk, say) is logged under `name`, and tried again the next time.
+    What fails (a full disk, say) is logged under `name`, and tried again the next time; what nobody foresaw, too, with
+    its traceback.
     """
 
     def __init__(self, name: str, *, every_s: float, first_after_s: float = 0.0) -> None:
@@ -54,4 +55,6 @@ class Keeper(ABC):
                 self.tend()
             except CitewellError as failure:
                 _LOG.warning("%s tries again in %g s: %s", self._thread.name, self._every_s, failure)
+            except Exception:  # noqa: BLE001 - one surprise must not end the chore until the next start
+                _LOG.exception("%s failed, and tries again in %g s", self._thread.name, self._every_s)
             self.rest(self._every_s)
