@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from api.cli.output import status
 from ingest.errors import InvalidInput, NotFound
-from ingest.owner import DEFAULT_FOLDER, DataDirectory
 
 if TYPE_CHECKING:
     from api.client import Client
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
 
 def data_directory(given: Path | None) -> Path:
     """The folder that `--data-dir` (or `CITEWELL_DATA_DIR`) names, else the default."""
+    from ingest.owner import DEFAULT_FOLDER
+
     return DEFAULT_FOLDER if given is None else given
 
 
@@ -29,8 +30,14 @@ def connect(url: str | None, data_dir: Path | None, key: str | None, *, create: 
     """
     from api.client import Client
 
+    if url is not None:
+        with Client(url, key=key) as client:
+            yield client
+        return
+    from ingest.owner import DataDirectory
+
     folder = data_directory(data_dir)
-    server = url or DataDirectory(folder).owner_url()
+    server = DataDirectory(folder).owner_url()
     if server is not None:
         with Client(server, key=key) as client:
             yield client

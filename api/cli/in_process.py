@@ -1,4 +1,4 @@
-"""Lets a synchronous httpx client call an ASGI application in its own process, without a socket."""
+"""Lets a synchronous httpx2 client call an ASGI application in its own process, without a socket."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from types import TracebackType
 from typing import Any
 
-import httpx
+import httpx2
 
 
-class InProcessTransport(httpx.BaseTransport):
+class InProcessTransport(httpx2.BaseTransport):
     """Runs `app` on an event loop in a thread of its own. Request bodies are streamed, responses come whole.
 
     `at_end` runs on that loop before it ends: it closes what the application opened there.
     """
 
     def __init__(self, app: Any, at_end: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
-        self._asgi = httpx.ASGITransport(app, raise_app_exceptions=False)
+        self._asgi = httpx2.ASGITransport(app, raise_app_exceptions=False)
         self._at_end = at_end
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="in-process-app", daemon=True)
         self._thread.start()
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         return asyncio.run_coroutine_threadsafe(self._handle(request), self._loop).result()
 
     def close(self) -> None:
@@ -48,10 +48,10 @@ class InProcessTransport(httpx.BaseTransport):
     ) -> None:
         self.close()
 
-    async def _handle(self, request: httpx.Request) -> httpx.Response:
-        assert isinstance(request.stream, httpx.SyncByteStream)
+    async def _handle(self, request: httpx2.Request) -> httpx2.Response:
+        assert isinstance(request.stream, httpx2.SyncByteStream)
         response = await self._asgi.handle_async_request(
-            httpx.Request(
+            httpx2.Request(
                 request.method,
                 request.url,
                 headers=request.headers,
@@ -60,10 +60,10 @@ class InProcessTransport(httpx.BaseTransport):
             )
         )
         content = await response.aread()
-        return httpx.Response(response.status_code, headers=response.headers, content=content)
+        return httpx2.Response(response.status_code, headers=response.headers, content=content)
 
 
-class _Body(httpx.AsyncByteStream):
+class _Body(httpx2.AsyncByteStream):
     """A request body whose blocks are read (from disk) off the event loop."""
 
     def __init__(self, blocks: Iterator[bytes]) -> None:

@@ -41,13 +41,17 @@ def progress_of_jobs() -> Iterator[Progress]:
 def wait_for_jobs(client: Client, job_ids: Sequence[str], progress: Progress) -> list[Job]:
     """Every job once it has ended; the progress is that of all together. An interrupted command names what goes on."""
     jobs = {job_id: client.job(job_id) for job_id in job_ids}
+    progress(jobs.values())
 
     def tell(job: Job) -> None:
         jobs[job["job_id"]] = job
         progress(jobs.values())
 
     try:
-        return [client.wait_for_job(job_id, progress=tell) for job_id in job_ids]
+        for job_id, seen in list(jobs.items()):
+            if _is_open(seen):
+                client.wait_for_job(job_id, progress=tell)
+        return list(jobs.values())
     except KeyboardInterrupt:
         for job_id, job in jobs.items():
             if _is_open(job):

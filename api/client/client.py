@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Literal, TypeVar, cast
 from urllib.parse import quote
 
-import httpx
+import httpx2
 
 from api.client.errors import ProblemError
 from api.client.events import StreamEvent, read_events
@@ -56,13 +56,13 @@ class Client:
         *,
         key: str | None = None,
         timeout_s: float = 120.0,
-        transport: httpx.BaseTransport | None = None,
+        transport: httpx2.BaseTransport | None = None,
     ) -> None:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self.url = url.rstrip("/")
         # certificates take longer to load than most requests, and without TLS nobody asks for them
         verify = not self.url.startswith("http:")
-        self._http = httpx.Client(
+        self._http = httpx2.Client(
             base_url=self.url, headers=headers, timeout=timeout_s, transport=transport, verify=verify
         )
 
@@ -423,22 +423,22 @@ class Client:
     def _json(self, method: str, path: str, **options: Any) -> Any:
         return self._send(method, path, **options).json()
 
-    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+    def _send(self, method: str, path: str, **options: Any) -> httpx2.Response:
         with self._open(method, path, **options) as response:
             response.read()
             return response
 
     @contextmanager
-    def _open(self, method: str, path: str, **options: Any) -> Iterator[httpx.Response]:
+    def _open(self, method: str, path: str, **options: Any) -> Iterator[httpx2.Response]:
         try:
             with self._http.stream(method, path, **options) as response:
                 if response.is_error:
                     response.read()
                     raise ProblemError.from_response(response)
                 yield response
-        except httpx.TimeoutException as late:
+        except httpx2.TimeoutException as late:
             raise DeadlineExceeded(f"{self.url} did not answer in time; try again, or allow more time") from late
-        except (httpx.TransportError, httpx.InvalidURL) as failure:
+        except (httpx2.TransportError, httpx2.InvalidURL) as failure:
             reason = str(failure) or type(failure).__name__
             raise Unavailable(f"no citewell server answers at {self.url}: {reason}", code="unreachable") from failure
 

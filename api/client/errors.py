@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
+import httpx2
 
 from ingest.errors import CitewellError, FieldProblem
 
@@ -29,7 +29,7 @@ class ProblemError(CitewellError):
         self.request_id: str | None = problem.get("request_id")
 
     @classmethod
-    def from_response(cls, response: httpx.Response) -> ProblemError:
+    def from_response(cls, response: httpx2.Response) -> ProblemError:
         """The problem in a (read) response; one without a problem body, as proxies send, is told by its status."""
         try:
             problem = response.json()

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ingest.errors import InvalidInput
 
-_BATCH_FILES = 50
+_FIRST_BATCH_FILES = 50
+_BATCH_FILES_MAX = 500
 _BATCH_BYTES = 64 << 20
 
 
@@ -33,7 +34,7 @@ def find_files(paths: Iterable[Path]) -> list[UploadFile]:
             wrong.append(f"{path} does not exist")
         for file, document_id in _files_of(path):
             first = found.setdefault(document_id, file)
-            if first.resolve() != file.resolve():
+            if first is not file and first.resolve() != file.resolve():
                 wrong.append(f"{first} and {file} would both be called {document_id!r}; give a folder above them")
     if wrong:
         raise InvalidInput("; ".join(wrong), code="invalid_path")
@@ -43,14 +44,17 @@ def find_files(paths: Iterable[Path]) -> list[UploadFile]:
 
 
 def in_batches(files: Iterable[UploadFile]) -> Iterator[list[UploadFile]]:
-    """Groups for one request each: up to 50 files and 64 MiB, a larger file alone."""
+    """Groups for one request each: up to 64 MiB, a larger file alone, and up to 50 files, then twice as many each time.
+
+    So the first documents are ingested at once, and a large folder takes few requests.
+    """
     batch: list[UploadFile] = []
-    size = 0
+    size, most = 0, _FIRST_BATCH_FILES
     for file in files:
         file_bytes = file.path.stat().st_size
-        if batch and (len(batch) == _BATCH_FILES or size + file_bytes > _BATCH_BYTES):
+        if batch and (len(batch) == most or size + file_bytes > _BATCH_BYTES):
             yield batch
-            batch, size = [], 0
+            batch, size, most = [], 0, min(2 * most, _BATCH_FILES_MAX)
         batch.append(file)
         size += file_bytes
     if batch:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
-import httpx
+import httpx2
 from alembic.script import ScriptDirectory
 
 from api.bootstrap import LoadEncoder
@@ -104,8 +104,8 @@ def check_owner(folder: Path) -> Check:
     if url is None:
         return ok("server", "none runs on this data directory")
     try:
-        response = httpx.get(f"{url}/readyz", timeout=_PING_S)
-    except httpx.TransportError as failure:
+        response = httpx2.get(f"{url}/readyz", timeout=_PING_S)
+    except httpx2.TransportError as failure:
         return failed("server", f"{url} does not answer: {failure}", "look into its log; restart it")
     if response.is_success:
         return ok("server", f"ready at {url}")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from api.cli import app
+from api.cli import application
 from api.client import Client
 from api.settings import Settings
 from ingest.jobs import Job, JobCancelled, JobContext, Jobs
@@ -26,7 +26,7 @@ class Commands:
         self._url = url
 
     def __call__(self, *arguments: object, status: int = 0) -> Result:
-        result = CliRunner().invoke(app, [*map(str, arguments), "--url", self._url])
+        result = CliRunner().invoke(application(), [*map(str, arguments), "--url", self._url])
         assert result.exit_code == status, result.output
         return result
 
@@ -231,21 +231,21 @@ def test_an_index_is_built_anew_listed_and_taken_back(stocked: Commands) -> None
 def test_a_server_on_the_data_directory_is_found(url: str, settings: Settings, folder: Path) -> None:
     """Without --url the owner of the directory answers."""
     arguments = ["ingest", str(folder), "--data-dir", str(settings.data_dir)]
-    result = CliRunner().invoke(app, arguments)
+    result = CliRunner().invoke(application(), arguments)
     assert result.exit_code == 0, result.output
     assert Commands(url).json("documents")
 
 
 def test_a_component_that_is_not_there_ends_with_3() -> None:
     """Here the server."""
-    result = CliRunner().invoke(app, ["ask", "x", "--url", "http://127.0.0.1:9"])
+    result = CliRunner().invoke(application(), ["ask", "x", "--url", "http://127.0.0.1:9"])
     assert result.exit_code == 3
     assert "no citewell server answers at http://127.0.0.1:9" in result.stderr
 
 
 def test_a_folder_without_data_is_not_made_into_one(tmp_path: Path) -> None:
     """Only `ingest`, `serve` and `keys create` begin a data directory."""
-    result = CliRunner().invoke(app, ["search", "x", "--data-dir", str(tmp_path / "new")])
+    result = CliRunner().invoke(application(), ["search", "x", "--data-dir", str(tmp_path / "new")])
     assert result.exit_code == 2
     assert "citewell ingest" in result.stderr
     assert not (tmp_path / "new").exists()
@@ -255,7 +255,7 @@ def test_wrong_settings_are_all_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the name of their environment variable."""
     monkeypatch.setenv("CITEWELL_PORT", "high")
     monkeypatch.setenv("CITEWELL_ANSWER_THRESHOLD", "2")
-    result = CliRunner().invoke(app, ["doctor"])
+    result = CliRunner().invoke(application(), ["doctor"])
     assert result.exit_code == 2
     assert "CITEWELL_PORT: " in result.stderr
     assert "CITEWELL_ANSWER_THRESHOLD: " in result.stderr
@@ -265,19 +265,19 @@ def test_keys_are_made_listed_and_revoked_in_the_data_directory(url: str, settin
     """A running server knows a new key at once, and wants one from then on."""
 
     def keys(*arguments: str) -> Result:
-        result = CliRunner().invoke(app, ["keys", *arguments, "--data-dir", str(settings.data_dir)])
+        result = CliRunner().invoke(application(), ["keys", *arguments, "--data-dir", str(settings.data_dir)])
         assert result.exit_code == 0, result.output
         return result
 
     secret = keys("create", "night run", "--scope", "read", "--scope", "write", "--tag", "staff").stdout.strip()
-    refused = CliRunner().invoke(app, ["documents", "--url", url])
+    refused = CliRunner().invoke(application(), ["documents", "--url", url])
     assert (refused.exit_code, "--key" in refused.stderr) == (2, True)
-    assert CliRunner().invoke(app, ["documents", "--url", url, "--key", secret]).exit_code == 0
+    assert CliRunner().invoke(application(), ["documents", "--url", url, "--key", secret]).exit_code == 0
     key_id, name, scopes, collections, tags, _, revoked = keys("list").stdout.rstrip("\n").split("\t")
     assert (name, scopes, collections, tags, revoked) == ("night run", "read write", "all", "staff", "")
     keys("revoke", key_id)
     assert json.loads(keys("list", "--json").stdout)[0]["revoked_at"]
-    unknown = CliRunner().invoke(app, ["keys", "revoke", "key_0", "--data-dir", str(settings.data_dir)])
+    unknown = CliRunner().invoke(application(), ["keys", "revoke", "key_0", "--data-dir", str(settings.data_dir)])
     assert (unknown.exit_code, "key_not_found" in unknown.stderr) == (2, True)
 
 

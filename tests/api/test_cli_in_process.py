@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 from typer.testing import CliRunner
 
-from api.cli import app
+from api.cli import application
 from api.cli.in_process import InProcessTransport
 from ingest.owner import DataDirectory
 from tests.api.live import SHIPS
@@ -31,13 +31,13 @@ def test_commands_open_the_directory_one_after_the_other(tmp_path: Path) -> None
     """Each gives it back: what one ingests the next finds, and deletes with a complete receipt."""
     (tmp_path / "ships.txt").write_text(SHIPS)
     data_dir = ["--data-dir", str(tmp_path / "data")]
-    ingested = CliRunner().invoke(app, ["ingest", str(tmp_path / "ships.txt"), *data_dir])
+    ingested = CliRunner().invoke(application(), ["ingest", str(tmp_path / "ships.txt"), *data_dir])
     assert (ingested.exit_code, ingested.stdout) == (0, "1 ingested, 0 unchanged, 0 failed\n")
-    found = CliRunner().invoke(app, ["search", "ferry Aurora", "--json", *data_dir])
+    found = CliRunner().invoke(application(), ["search", "ferry Aurora", "--json", *data_dir])
     assert json.loads(found.stdout)["hits"][0]["document_id"] == "ships.txt"
-    deleted = CliRunner().invoke(app, ["documents", "delete", "ships.txt", "--json", *data_dir])
+    deleted = CliRunner().invoke(application(), ["documents", "delete", "ships.txt", "--json", *data_dir])
     assert json.loads(deleted.stdout)["state"] == "purged"
-    examined = CliRunner().invoke(app, ["doctor", "--deep", *data_dir])
+    examined = CliRunner().invoke(application(), ["doctor", "--deep", *data_dir])
     assert examined.exit_code == 0, examined.stdout
 
 
@@ -45,7 +45,9 @@ def test_the_address_to_serve_on_does_not_matter(tmp_path: Path, monkeypatch: py
     """A directory that will be served to others is filled without a key on this machine."""
     monkeypatch.setenv("CITEWELL_HOST", "0.0.0.0")
     (tmp_path / "ships.txt").write_text(SHIPS)
-    result = CliRunner().invoke(app, ["ingest", str(tmp_path / "ships.txt"), "--data-dir", str(tmp_path / "data")])
+    result = CliRunner().invoke(
+        application(), ["ingest", str(tmp_path / "ships.txt"), "--data-dir", str(tmp_path / "data")]
+    )
     assert result.exit_code == 0, result.output
 
 
@@ -53,7 +55,9 @@ def test_a_directory_in_use_without_a_server_ends_with_3(tmp_path: Path) -> None
     """As while another command works on it."""
     (tmp_path / "ships.txt").write_text(SHIPS)
     with DataDirectory(tmp_path / "data").own():
-        result = CliRunner().invoke(app, ["ingest", str(tmp_path / "ships.txt"), "--data-dir", str(tmp_path / "data")])
+        result = CliRunner().invoke(
+            application(), ["ingest", str(tmp_path / "ships.txt"), "--data-dir", str(tmp_path / "data")]
+        )
     assert (result.exit_code, "data_directory_in_use" in result.stderr) == (3, True)
 
 
@@ -61,14 +65,14 @@ def test_doctor_mends_and_says_so(tmp_path: Path) -> None:
     """With --repair; a failed check ends with 3."""
     data_dir = ["--data-dir", str(tmp_path / "data")]
     (tmp_path / "ships.txt").write_text(SHIPS)
-    CliRunner().invoke(app, ["ingest", str(tmp_path / "ships.txt"), *data_dir])
+    CliRunner().invoke(application(), ["ingest", str(tmp_path / "ships.txt"), *data_dir])
     stray = tmp_path / "data" / "blobs" / "aa" / "bb" / ("aabb" + "0" * 60)
     stray.parent.mkdir(parents=True)
     stray.touch()
-    damaged = CliRunner().invoke(app, ["doctor", "--deep", "--json", *data_dir])
+    damaged = CliRunner().invoke(application(), ["doctor", "--deep", "--json", *data_dir])
     told = {check["name"]: check["state"] for check in json.loads(damaged.stdout)["checks"]}
     assert (damaged.exit_code, told["checksums"], told["stray originals"]) == (3, "failed", "warning")
-    mended = CliRunner().invoke(app, ["doctor", "--repair", *data_dir])
+    mended = CliRunner().invoke(application(), ["doctor", "--repair", *data_dir])
     assert (mended.exit_code, mended.stdout.splitlines()[0]) == (0, "Repaired: 1 stray originals removed")
 
 
@@ -89,7 +93,7 @@ def test_the_transport_streams_the_body_and_survives_errors() -> None:
         for _ in range(5):
             yield b"x" * 1000
 
-    with InProcessTransport(echo) as transport, httpx.Client(transport=transport, base_url="http://app") as client:
+    with InProcessTransport(echo) as transport, httpx2.Client(transport=transport, base_url="http://app") as client:
         assert client.get("/fail").status_code == 500
         response = client.post("/", content=blocks())
     assert (response.text, response.headers["x-method"]) == ("5000", "POST")
@@ -105,7 +109,7 @@ def test_the_transport_serves_several_threads() -> None:
 
     with (
         InProcessTransport(meet) as transport,
-        httpx.Client(transport=transport, base_url="http://app") as client,
+        httpx2.Client(transport=transport, base_url="http://app") as client,
         ThreadPoolExecutor(4) as executor,
     ):
         answers = list(executor.map(lambda _: client.get("/").text, range(4)))

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from api.bootstrap import Service
-from api.cli import app
+from api.cli import application
 from api.keys import Keys
 from tests.api.live import HARBOUR, SHIPS, problem, upload
 
@@ -26,7 +26,7 @@ class Sync:
 
     def __call__(self, *arguments: str, status: int = 0) -> str:
         command = ["ingest", str(self.folder), "--sync", "--url", self._url, *arguments]
-        result = CliRunner().invoke(app, command)
+        result = CliRunner().invoke(application(), command)
         assert result.exit_code == status, result.output
         return result.stdout if status == 0 else result.stderr
 
@@ -142,16 +142,16 @@ def test_a_corpus_in_the_folder_keeps_its_documents(sync: Sync, client: httpx.Cl
 @pytest.mark.parametrize("arguments", [["--dry-run"], ["--origin", "x"]])
 def test_options_of_sync_need_it(sync: Sync, arguments: list[str]) -> None:
     """They are not ignored."""
-    result = CliRunner().invoke(app, ["ingest", str(sync.folder), *arguments])
+    result = CliRunner().invoke(application(), ["ingest", str(sync.folder), *arguments])
     assert (result.exit_code, "belong to --sync" in result.stderr) == (2, True)
 
 
 def test_one_folder_at_a_time(sync: Sync, url: str) -> None:
     """A second one would have to share its ids."""
     command = ["ingest", str(sync.folder), str(sync.folder), "--sync", "--url", url]
-    assert "takes one folder" in CliRunner().invoke(app, command).stderr
+    assert "takes one folder" in CliRunner().invoke(application(), command).stderr
     command = ["ingest", str(sync.folder / "ships.txt"), "--sync", "--url", url]
-    assert "not_a_folder" in CliRunner().invoke(app, command).stderr
+    assert "not_a_folder" in CliRunner().invoke(application(), command).stderr
 
 
 def test_hidden_documents_are_neither_shown_nor_removed(sync: Sync, client: httpx.Client, service: Service) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from api.bootstrap import Service
@@ -71,10 +71,10 @@ def test_lists_are_fetched_page_by_page() -> None:
     """The cursor of each page leads to the next."""
     pages = {"": {"items": [1, 2], "next_cursor": "7"}, "7": {"items": [3], "next_cursor": None}}
 
-    def answer(request: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, json=pages[request.url.params.get("cursor", "")])
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, json=pages[request.url.params.get("cursor", "")])
 
-    with Client(transport=httpx.MockTransport(answer)) as client:
+    with Client(transport=httpx2.MockTransport(answer)) as client:
         assert list(client.documents()) == [1, 2, 3]
 
 
@@ -95,7 +95,7 @@ def test_jobs_are_followed_to_their_end(stocked: Client, tmp_path: Path) -> None
 
 def test_waiting_ends_at_the_deadline() -> None:
     """The job goes on; the caller is told."""
-    transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"state": "running"}))
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, json={"state": "running"}))
     with Client(transport=transport) as client, pytest.raises(DeadlineExceeded, match="job j has not ended"):
         client.wait_for_job("j", timeout_s=0.01, poll_s=0.01)
 
@@ -143,7 +143,7 @@ def test_an_error_in_a_stream_is_raised() -> None:
     """The `error` event carries the same problem object."""
     problem = {"status": 504, "code": "deadline_exceeded", "detail": "too late", "retryable": True, "errors": None}
     body = f": still here\n\nevent: error\ndata: {json.dumps(problem)}\n\n"
-    transport = httpx.MockTransport(lambda _: httpx.Response(200, text=body))
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, text=body))
     with Client(transport=transport) as client, pytest.raises(ProblemError, match="too late") as late:
         list(client.ask_stream("?"))
     assert (late.value.status, late.value.retryable) == (504, True)
@@ -151,7 +151,7 @@ def test_an_error_in_a_stream_is_raised() -> None:
 
 def test_an_answer_without_a_problem_body_is_told_by_its_status() -> None:
     """As a proxy in between sends it."""
-    transport = httpx.MockTransport(lambda _: httpx.Response(502, text="<html>Bad gateway"))
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(502, text="<html>Bad gateway"))
     with Client("http://proxy.example", transport=transport) as client, pytest.raises(ProblemError) as bad:
         client.ask("?")
     assert (bad.value.status, bad.value.code) == (502, "http_502")
@@ -166,12 +166,12 @@ def test_a_server_that_is_not_there_is_unavailable() -> None:
 
 
 def test_a_server_that_is_too_slow_is_a_deadline_exceeded() -> None:
-    """Not an httpx error."""
+    """Not an httpx2 error."""
 
-    def sleep(request: httpx.Request) -> httpx.Response:
-        raise httpx.ReadTimeout("slow", request=request)
+    def sleep(request: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ReadTimeout("slow", request=request)
 
-    with Client(transport=httpx.MockTransport(sleep)) as client, pytest.raises(DeadlineExceeded):
+    with Client(transport=httpx2.MockTransport(sleep)) as client, pytest.raises(DeadlineExceeded):
         client.ask("?")
 
 

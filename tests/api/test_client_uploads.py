@@ -48,9 +48,10 @@ def test_no_file_at_all_is_an_error(tmp_path: Path) -> None:
 
 
 def test_batches_are_bounded_by_count_and_bytes(tmp_path: Path) -> None:
-    """Up to 50 files and 64 MiB; a larger file goes alone. Order is kept."""
-    files = [UploadFile(path, path.name) for path in sorted(_folder(tmp_path, *map(str, range(100, 220))).iterdir())]
-    assert [len(batch) for batch in in_batches(files)] == [50, 50, 20]
+    """Up to 50 files, then 100, and 64 MiB; a larger file goes alone. Order is kept."""
+    files = [UploadFile(path, path.name) for path in sorted(_folder(tmp_path, *map(str, range(100, 280))).iterdir())]
+    assert [len(batch) for batch in in_batches(files)] == [50, 100, 30]
+    assert max(len(batch) for batch in in_batches(files * 10)) == 500
     with files[1].path.open("wb") as large:
         large.truncate(65 << 20)
     batches = list(in_batches(files[:4]))

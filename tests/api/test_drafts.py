@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from api.bootstrap import Service
-from api.cli import app
+from api.cli import application
 from api.keys import Keys
 from eval.finetune.examples import read_examples
 from eval.question_sets import load_question_set
@@ -23,7 +23,7 @@ EXAMPLES = "/v1/collections/default/training_examples"
 
 
 def cli(url: str, *arguments: str, text: str = "") -> Result:
-    return CliRunner().invoke(app, ["eval", *arguments, "--url", url], input=text)
+    return CliRunner().invoke(application(), ["eval", *arguments, "--url", url], input=text)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_drafts_are_reviewed_into_a_question_set(lit: httpx.Client, url: str, tm
     assert len(load_question_set(drafts).questions) == 3
     refused = cli(url, "run", str(drafts))
     assert (refused.exit_code, "citewell eval review" in refused.output) == (2, True)
-    told = CliRunner().invoke(app, ["eval", "review", str(drafts), "--out", str(out)], input="a\nr\nq\n")
+    told = CliRunner().invoke(application(), ["eval", "review", str(drafts), "--out", str(out)], input="a\nr\nq\n")
     assert "1 pending, 1 accepted, 1 rejected" in told.output
     assert [one.meta["review"] for one in load_question_set(out).questions] == ["accepted"]
 
@@ -58,7 +58,7 @@ def test_feedback_becomes_drafts_that_may_lack_an_answer(lit: httpx.Client, url:
     drafts, out = tmp_path / "drafts.jsonl", tmp_path / "set.jsonl"
     assert cli(url, "new", str(drafts), "--source", "feedback").exit_code == 0
     assert sorted(one.answerable for one in load_question_set(drafts).questions) == [False, True]
-    CliRunner().invoke(app, ["eval", "review", str(drafts), "--out", str(out)], input="a\na\n1871\n")
+    CliRunner().invoke(application(), ["eval", "review", str(drafts), "--out", str(out)], input="a\na\n1871\n")
     assert {one.answers for one in load_question_set(out).questions} == {(), ("1871",)}
 
 

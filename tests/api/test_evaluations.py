@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from api.bootstrap import Service
-from api.cli import app
+from api.cli import application
 from api.keys import Keys
 from tests.api.live import finish, problem
 
@@ -121,7 +121,7 @@ def test_keys_see_only_what_is_theirs(asked: httpx.Client, service: Service) -> 
 
 
 def command(*arguments: str, url: str) -> Result:
-    return CliRunner().invoke(app, ["eval", *arguments, "--url", url])
+    return CliRunner().invoke(application(), ["eval", *arguments, "--url", url])
 
 
 def test_the_command_line_beside_a_running_service(asked: httpx.Client, url: str, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from openai import (
 from typer.testing import CliRunner
 
 from api.bootstrap import Service, open_service
-from api.cli import app
+from api.cli import application
 from api.keys import Keys
 from api.settings import Settings
 from generate.answer import AnswerEvent
@@ -238,7 +238,7 @@ def test_every_way_of_asking_gives_the_same_answer(
         events(filled.post(ASK, json={**asked, "stream": True}).content)[-1][1],
         filled.post(ASK, json={**asked, **talk}).json(),
         events(filled.post(ASK, json={**asked, **talk, "stream": True, "draft": True}).content)[-1][1],
-        json.loads(CliRunner().invoke(app, ["ask", question, "--url", url, "--json"]).stdout),
+        json.loads(CliRunner().invoke(application(), ["ask", question, "--url", url, "--json"]).stdout),
     ]
     options: Any = {"model": "default", "extra_body": {"citewell": {"cache": False}}}
     told.append(openai.chat.completions.create(messages=user(question), **options).citewell)

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 from typer.testing import CliRunner
 
-from api.cli import app
+from api.cli import application
 from tests.api.live import finish
 from tests.ingest.parsing.samples import make_pdf, text_page
 
@@ -51,9 +51,9 @@ def test_the_option_opens_it(url: str, tmp_path: Path) -> None:
     path = tmp_path / "secret.pdf"
     path.write_bytes(SECRET)
     runner = CliRunner()
-    refused = runner.invoke(app, ["ingest", str(path), "--url", url, "--json"])
+    refused = runner.invoke(application(), ["ingest", str(path), "--url", url, "--json"])
     assert refused.exit_code != 0
     assert "password_required" in refused.output
-    opened = runner.invoke(app, ["ingest", str(path), "--password", "tide", "--url", url, "--json"])
+    opened = runner.invoke(application(), ["ingest", str(path), "--password", "tide", "--url", url, "--json"])
     assert opened.exit_code == 0, opened.output
     assert json.loads(opened.stdout)

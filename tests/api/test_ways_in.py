@@ -13,7 +13,7 @@ from openai import OpenAI
 from typer.testing import CliRunner
 
 from api.bootstrap import Service, open_service
-from api.cli import app
+from api.cli import application
 from api.settings import Settings
 from tests.api.live import events, running, upload
 
@@ -76,7 +76,7 @@ def test_every_way_in_gives_the_same_answer(client: httpx.Client, url: str, ques
     assert " ".join(sentences) == (alone["answer"] or "")
 
     asked(client, BEFORE, conversation_id=question)
-    command = CliRunner().invoke(app, ["ask", question, "--json", "--url", url])
+    command = CliRunner().invoke(application(), ["ask", question, "--json", "--url", url])
     assert command.exit_code == 0, command.output
     with OpenAI(base_url=f"{url}/v1", api_key="none") as openai:
         options: Any = {
