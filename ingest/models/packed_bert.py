@@ -8,9 +8,12 @@ GELU is part of the product before it, and padding is not computed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import chain
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -18,22 +21,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+_LOG = logging.getLogger(__name__)
 _POOLINGS = ("mean", "cls")
 
 
 class PackedEncoder:
     """The embeddings and layers of a BERT model, which may be changed or freed afterwards; `dtype` is that of the
-    products, sums and norms stay in float32. `states` may be called by several threads.
+    products, sums and norms stay in float32. Its methods may be called by several threads.
     """
 
     def __init__(self, bert: Any, *, dtype: torch.dtype) -> None:
-        self._dtype = dtype
-        self._heads = int(bert.config.num_attention_heads)
         embeddings = bert.embeddings
-        self._words = embeddings.word_embeddings.weight
-        self._places, self._segments = embeddings.position_embeddings.weight, embeddings.token_type_embeddings.weight
-        self._norm = embeddings.LayerNorm
-        self._layers = [_Layer.pack(layer, dtype) for layer in bert.encoder.layer]
+        self._heads = int(bert.config.num_attention_heads)
+        self._eps = float(bert.config.layer_norm_eps)
+        self._embeddings = [
+            embeddings.word_embeddings.weight.detach(),
+            embeddings.position_embeddings.weight.detach(),
+            embeddings.token_type_embeddings.weight.detach(),
+            *_norm(embeddings.LayerNorm),
+        ]
+        self._layers = [_packed_layer(layer, dtype) for layer in bert.encoder.layer]
+        self._states, self._pooled = _compiled(_encode), _compiled(_encode_and_pool)
 
     def states(
         self, token_ids: Sequence[Sequence[int]], segments: Sequence[Sequence[int]] | None = None
@@ -41,13 +49,18 @@ class PackedEncoder:
         """The last layer's states, float32 of shape (tokens, width), and which text and place each is of. `token_ids`
         of each text with its special tokens; `segments` of the same lengths, by default all 0.
         """
-        batch = Batch.of([len(ids) for ids in token_ids])
-        words = functional.embedding(_flat(token_ids), self._words)
-        kinds = self._segments[0] if segments is None else self._segments[_flat(segments)]
-        states = self._norm(words + self._places[batch.places] + kinds)
-        for layer in self._layers:
-            states = layer.forward(states, batch, heads=self._heads, dtype=self._dtype)
-        return states, batch
+        ids, lengths = _flat(token_ids), _lengths(token_ids)
+        kinds = torch.zeros_like(ids) if segments is None else _flat(segments)
+        states, *batch = self._states(ids, kinds, lengths, self._embeddings, self._layers, self._heads, self._eps)
+        return states, Batch(*batch)
+
+    def pooled(self, token_ids: Sequence[Sequence[int]], *, pooling: str) -> Tensor:
+        """float32 of shape (n, width), rows of length 1: of the first token's state (`cls`), or of the `mean`."""
+        ids, lengths = _flat(token_ids), _lengths(token_ids)
+        vectors: Tensor = self._pooled(
+            ids, torch.zeros_like(ids), lengths, self._embeddings, self._layers, self._heads, self._eps, pooling
+        )
+        return vectors
 
 
 class PackedBert:
@@ -63,12 +76,7 @@ class PackedBert:
     @torch.inference_mode()
     def forward(self, token_ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         """float32 of shape (n, dimensions), rows of length 1; `token_ids` of each text with its special tokens."""
-        states, batch = self._encoder.states(token_ids)
-        if self._pooling == "cls":
-            pooled = states[batch.places == 0]
-        else:  # the sum has the direction of the mean
-            pooled = states.new_zeros(batch.rows, states.shape[1]).index_add_(0, batch.owners, states)
-        return np.asarray(functional.normalize(pooled, dim=1).numpy(), dtype=np.float32)
+        return np.asarray(self._encoder.pooled(token_ids, pooling=self._pooling).numpy(), dtype=np.float32)
 
 
 def pack(model: Any, dtype: torch.dtype) -> PackedBert | None:
@@ -107,91 +115,128 @@ def can_pack(bert: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Texts of `rows` lengths, up to `longest`, one after the other: the text of each token, and its place there.
+    """Texts up to `longest` tokens long, one after the other.
 
-    `cells` are the tokens' places in a padded table of shape (rows, longest), flat, and `visible` (rows, 1, 1,
-    longest) says which cells are tokens; both None where all texts are of one length.
+    `cells` are the tokens' places in a padded table of shape (rows, longest), flat.
     """
 
     rows: int
     longest: int
-    owners: Tensor
-    places: Tensor
-    cells: Tensor | None
-    visible: Tensor | None
-
-    @classmethod
-    def of(cls, lengths: Sequence[int]) -> Batch:
-        rows, longest = len(lengths), max(lengths)
-        owners = torch.repeat_interleave(torch.tensor(lengths))
-        if min(lengths) == longest:
-            return cls(rows, longest, owners, torch.arange(longest).repeat(rows), None, None)
-        visible = torch.arange(longest) < torch.tensor(lengths)[:, None]
-        cells = visible.flatten().nonzero()[:, 0]
-        return cls(rows, longest, owners, cells - owners * longest, cells, visible[:, None, None, :])
+    cells: Tensor
 
     def padded(self, states: Tensor) -> Tensor:
         """(tokens, width) to (rows, longest, width), zeros where there is no token."""
-        if self.cells is not None:
-            states = states.new_zeros(self.rows * self.longest, states.shape[1]).index_copy_(0, self.cells, states)
-        return states.view(self.rows, self.longest, -1)
-
-    def flat(self, states: Tensor) -> Tensor:
-        """The reverse of `padded`."""
-        states = states.reshape(self.rows * self.longest, -1)
-        return states if self.cells is None else states[self.cells]
+        return _padded(states, self.cells, self.rows, self.longest).view(self.rows, self.longest, -1)
 
 
-@dataclass(frozen=True, slots=True)
-class _Linear:
-    """Linear layers beside each other, their weights packed as one; GELU follows where `gelu` is set."""
-
-    weight: Tensor
-    bias: Tensor
-    gelu: bool
-
-    @classmethod
-    def pack(cls, *layers: Any, dtype: torch.dtype, gelu: bool = False) -> _Linear:
-        weight = torch.cat([layer.weight for layer in layers]).to(dtype)
-        bias = torch.cat([layer.bias for layer in layers]).to(dtype)
-        return cls(torch.ops.mkldnn._reorder_linear_weight(weight), bias, gelu)
-
-    def __call__(self, states: Tensor) -> Tensor:
-        after: tuple[str, list[float], str] = ("gelu", [], "none") if self.gelu else ("none", [], "")
-        product: Tensor = torch.ops.mkldnn._linear_pointwise(states, self.weight, self.bias, *after)
-        return product
+def _packed_layer(layer: Any, dtype: torch.dtype) -> list[Tensor]:
+    """The weights of a layer in the order in which `_encode` takes them, each with its bias."""
+    attention = layer.attention
+    return [
+        *_packed_linear(attention.self.query, attention.self.key, attention.self.value, dtype=dtype),
+        *_packed_linear(attention.output.dense, dtype=dtype),
+        *_norm(attention.output.LayerNorm),
+        *_packed_linear(layer.intermediate.dense, dtype=dtype),
+        *_packed_linear(layer.output.dense, dtype=dtype),
+        *_norm(layer.output.LayerNorm),
+    ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Layer:
-    joint: _Linear
-    attended: _Linear
-    attended_norm: Any
-    inner: _Linear
-    output: _Linear
-    output_norm: Any
+def _packed_linear(*layers: Any, dtype: torch.dtype) -> list[Tensor]:
+    """Linear layers beside each other, packed as one."""
+    weight = torch.cat([layer.weight for layer in layers]).to(dtype)
+    bias = torch.cat([layer.bias for layer in layers]).to(dtype)
+    return [torch.ops.mkldnn._reorder_linear_weight(weight), bias.detach()]
 
-    @classmethod
-    def pack(cls, layer: Any, dtype: torch.dtype) -> _Layer:
-        attention = layer.attention
-        return cls(
-            _Linear.pack(attention.self.query, attention.self.key, attention.self.value, dtype=dtype),
-            _Linear.pack(attention.output.dense, dtype=dtype),
-            attention.output.LayerNorm,
-            _Linear.pack(layer.intermediate.dense, dtype=dtype, gelu=True),
-            _Linear.pack(layer.output.dense, dtype=dtype),
-            layer.output.LayerNorm,
-        )
 
-    def forward(self, states: Tensor, batch: Batch, *, heads: int, dtype: torch.dtype) -> Tensor:
-        """States of shape (tokens, width), float32, to the next layer's; sums and norms stay in float32."""
-        joint = batch.padded(self.joint(states.to(dtype))).view(batch.rows, batch.longest, 3, heads, -1)
-        queries, keys, values = joint.permute(2, 0, 3, 1, 4)
-        mixed = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=batch.visible)
-        states = self.attended_norm(self.attended(batch.flat(mixed.transpose(1, 2))) + states)
-        result: Tensor = self.output_norm(self.output(self.inner(states.to(dtype))) + states)
-        return result
+def _norm(layer: Any) -> list[Tensor]:
+    return [layer.weight.detach(), layer.bias.detach()]
 
 
 def _flat(rows: Sequence[Sequence[int]]) -> Tensor:
-    return torch.tensor([value for row in rows for value in row])
+    return torch.from_numpy(np.fromiter(chain.from_iterable(rows), np.int64))
+
+
+def _lengths(rows: Sequence[Sequence[int]]) -> Tensor:
+    return torch.from_numpy(np.fromiter(map(len, rows), np.int64))
+
+
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as one call that runs without Python and its lock; itself, where torch cannot compile it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # torch.export has no such call without a C++ compiler
+            return cast(Callable[..., Any], torch.jit.script(function))
+    except Exception:  # noqa: BLE001 - whatever it is: it computes the same in Python
+        _LOG.warning("the encoder holds up other threads: torch cannot compile it", exc_info=True)
+        return function
+
+
+# What follows is compiled, so it keeps to what TorchScript knows.
+
+
+def _encode_and_pool(
+    ids: Tensor,
+    kinds: Tensor,
+    lengths: Tensor,
+    embeddings: list[Tensor],
+    layers: list[list[Tensor]],
+    heads: int,
+    eps: float,
+    pooling: str,
+) -> Tensor:
+    states = _encode(ids, kinds, lengths, embeddings, layers, heads, eps)[0]
+    if pooling == "cls":
+        pooled = states[lengths.cumsum(0) - lengths]
+    else:  # the sum has the direction of the mean
+        owners = torch.repeat_interleave(lengths)
+        pooled = states.new_zeros([lengths.size(0), states.size(1)]).index_add_(0, owners, states)
+    return functional.normalize(pooled, dim=1)
+
+
+def _encode(
+    ids: Tensor,
+    kinds: Tensor,
+    lengths: Tensor,
+    embeddings: list[Tensor],
+    layers: list[list[Tensor]],
+    heads: int,
+    eps: float,
+) -> tuple[Tensor, int, int, Tensor]:
+    """States of texts of `lengths`, float32 of shape (tokens, width), and the fields of their `Batch`."""
+    rows, longest, width = lengths.size(0), int(lengths.max()), embeddings[0].size(1)
+    table = torch.arange(longest).unsqueeze(0) < lengths.unsqueeze(1)
+    cells = table.flatten().nonzero()[:, 0]
+    places = cells - torch.repeat_interleave(lengths) * longest
+    visible: Tensor | None = None
+    if cells.size(0) < rows * longest:
+        visible = table.unsqueeze(1).unsqueeze(1)
+    states = embeddings[0][ids] + embeddings[1][places] + embeddings[2][kinds]
+    states = functional.layer_norm(states, [width], embeddings[3], embeddings[4], eps)
+    for layer in layers:
+        joint = _padded(_linear(states, layer[0], layer[1]), cells, rows, longest)
+        joint = joint.view(rows, longest, 3, heads, -1).permute(2, 0, 3, 1, 4)
+        mixed = functional.scaled_dot_product_attention(joint[0], joint[1], joint[2], attn_mask=visible)
+        mixed = mixed.transpose(1, 2).reshape(rows * longest, -1)
+        if visible is not None:
+            mixed = mixed[cells]
+        attended = _linear(mixed, layer[2], layer[3]) + states
+        attended = functional.layer_norm(attended, [width], layer[4], layer[5], eps)
+        inner = _linear(attended, layer[6], layer[7], gelu=True)
+        output = _linear(inner, layer[8], layer[9]) + attended
+        states = functional.layer_norm(output, [width], layer[10], layer[11], eps)
+    return states, rows, longest, cells
+
+
+def _padded(states: Tensor, cells: Tensor, rows: int, longest: int) -> Tensor:
+    """(tokens, width) to (rows * longest, width), zeros where there is no token."""
+    if cells.size(0) == rows * longest:
+        return states
+    return states.new_zeros([rows * longest, states.size(1)]).index_copy_(0, cells, states)
+
+
+def _linear(states: Tensor, weight: Tensor, bias: Tensor, gelu: bool = False) -> Tensor:
+    scalars: list[int | float | complex | None] = []
+    after, kind = ("gelu", "none") if gelu else ("none", "")
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(states.to(bias.dtype), weight, bias, after, scalars, kind)
+    return product

@@ -54,6 +54,25 @@ def test_packed_vectors_are_those_of_the_model(
         assert (alike @ expected[0] > 1 - tolerance).all()
 
 
+def test_layers_run_as_one_call_and_step_by_step_where_torch_cannot_compile_them(
+    saved: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the same vectors; only the one call leaves other threads alone."""
+    compiled = SentenceTransformerEncoder(str(saved["mean"]), device="cpu")
+
+    def fail(_function: object) -> None:
+        raise RuntimeError("there is no compiler any more")
+
+    monkeypatch.setattr(torch.jit, "script", fail)
+    stepping = SentenceTransformerEncoder(str(saved["mean"]), device="cpu")
+    for model, is_compiled in ((compiled, True), (stepping, False)):
+        assert model._packed is not None
+        assert isinstance(model._packed._encoder._pooled, torch.jit.ScriptFunction) is is_compiled
+    np.testing.assert_allclose(
+        compiled.encode(TEXTS, "query", fast=True), stepping.encode(TEXTS, "query", fast=True), atol=1e-6
+    )
+
+
 def test_a_packed_model_still_computes_exactly_where_it_is_told_to(saved: dict[str, Path]) -> None:
     """What is not `fast` goes through the model itself, from the same tokens."""
     model = SentenceTransformerEncoder(str(saved["mean"]), device="cpu", dtype="bfloat16")
