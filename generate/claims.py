@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from generate.quantities import figures_of
-from retrieve.analysis import analyse_document, analyse_query
+from retrieve.analysis import MAX_TERM_CHARS, analyse_document, analyse_query
 
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff"
 _LETTER = rf"(?:(?![{_HAN}])[^\W_])"
 _WORD = re.compile(rf"[{_HAN}]+|{_LETTER}+?(?=n['’]t\b)|{_LETTER}+(?:[.&-]{_LETTER}+)*")
+_BEGINS = re.compile(r"\A\s*[\"'“‘(\[ ]*|[.!?:;]\s*[\"'“‘(\[]*\n?")
+"""What stands before the first word of a sentence."""
 _FUNCTION_WORDS = (
     "a an the this that these those it its he his him she her hers they them their theirs we us our you your i my me"
     " who whom whose which what when where why how there here and or but nor so yet if as than then because while"
@@ -134,21 +136,32 @@ def _reversed(term: str) -> tuple[str, ...]:
 
 def _words(text: str) -> list[Word]:
     found: list[Word] = []
+    begins = {match.end() for match in _BEGINS.finditer(text)}
     for match in _WORD.finditer(text):
         token = match.group()
-        terms = analyse_query(token)
         if _is_han(token):
+            terms = analyse_query(token)
             words = [term for term in terms if len(term) > 1] or terms
             found += [Word(term, term not in _function_terms(), False) for term in dict.fromkeys(words)]
-        elif terms:
-            begins = not text[: match.start()].rstrip("\"'“‘([ ").strip() or bool(
-                re.search(r"[.!?:;]\s*[\"'“‘(\[]*$", text[: match.start()])
-            )
-            name = token[0].isupper() and (not begins or token[1:].lower() != token[1:])
-            acronym = len(token) > 1 and token.isupper()
-            content = (acronym or terms[0] not in _function_terms()) and not token[0].isdigit()
-            found.append(Word(terms[0], content, name and content))
+        else:
+            word_of = _known_word if len(token) <= MAX_TERM_CHARS else _word
+            word = word_of(token, begins=match.start() in begins)
+            found += [word] if word is not None else []
     return found
+
+
+def _word(token: str, *, begins: bool) -> Word | None:
+    """A word of a spaced script, which `begins` a sentence or does not; None where the index leaves it out."""
+    terms = analyse_query(token)
+    if not terms:
+        return None
+    name = token[0].isupper() and (not begins or token[1:].lower() != token[1:])
+    acronym = len(token) > 1 and token.isupper()
+    content = (acronym or terms[0] not in _function_terms()) and not token[0].isdigit()
+    return Word(terms[0], content, name and content)
+
+
+_known_word = lru_cache(maxsize=1 << 14)(_word)
 
 
 def _is_han(token: str) -> bool:

@@ -23,6 +23,27 @@ def test_names_and_figures(text: str, names: tuple[str, ...], figures: tuple[flo
 
 
 @pytest.mark.parametrize(
+    ("before", "begins"),
+    [
+        ("", True),
+        (" \n“(", True),
+        ("It rained. ", True),
+        ("It rained: [", True),
+        ("'It rained!'\n", True),
+        ("It rained; \n\t", True),
+        ("It rained, ", False),
+        ("It rained.) ", False),
+        ("It rained\n", False),
+        ("It rained. So ", False),
+    ],
+)
+def test_a_capital_at_the_begin_of_a_sentence_makes_no_name(before: str, begins: bool) -> None:
+    """After a full stop or colon and opening quotes, a capital says nothing; letters further on in the word do."""
+    assert ("ada" not in claim_of(f"{before}Ada walked").names) == begins
+    assert "mcada" in claim_of(f"{before}McAda walked").names
+
+
+@pytest.mark.parametrize(
     ("text", "denials"),
     [
         ("The ferry does not sail at night.", [{"sail", "night"}]),

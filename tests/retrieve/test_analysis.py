@@ -90,6 +90,14 @@ def test_terms_fit_every_engine(text: str) -> None:
     assert terms == analyse_document(text)
 
 
+@settings(deadline=None)
+@given(st.text(st.characters(max_codepoint=127)))
+def test_plain_text_has_the_same_terms_beside_other_scripts(text: str) -> None:
+    """ASCII text takes a shorter way to the same terms, also with words too long to be remembered."""
+    for plain in (text, f"{text} {'a' * 2 * MAX_TERM_CHARS}"):
+        assert analyse_document(f"{plain} день") == [*analyse_document(plain), "день"]
+
+
 def test_jieba_neither_logs_nor_writes(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
