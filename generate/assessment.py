@@ -23,9 +23,10 @@ import numpy as np
 
 from generate.answer import AnswerSpan
 from generate.logistic import LogisticModel
+from generate.passages import passage_text, sentence_terms
 from ingest.generations import GenerationSpec
 from ingest.models import Encoder, FloatArray, ModelRuntime, Priority
-from ingest.sentences import Span, cjk_share, sentence_spans
+from ingest.sentences import Span, cjk_share
 from retrieve import Hit
 from retrieve.analysis import analyse_document, analyse_query
 from retrieve.fusion import embedder_fits
@@ -243,7 +244,7 @@ def _candidates(question_terms: Sequence[str], hits: Sequence[Hit], encoder: Enc
     seen: set[tuple[int, int]] = set()
     found = []
     for hit in hits:
-        context = frozenset(analyse_document(f"{hit.title or ''}\n{hit.heading or ''}\n{hit.text}"))
+        context = passage_text(hit).terms
         for span in _whole_sentences(hit):
             key = (hit.version_pk, hit.char_start + span.start)
             text = hit.text[span.start : span.end]
@@ -251,7 +252,7 @@ def _candidates(question_terms: Sequence[str], hits: Sequence[Hit], encoder: Enc
                 continue
             seen.add(key)
             cut, tokens = _best_clauses(text, span, question_terms, encoder)
-            terms = tuple(analyse_document(hit.text[cut.start : cut.end]))
+            terms = sentence_terms(hit.text[cut.start : cut.end])
             if len(set(terms)) >= _TERMS_MIN:
                 quote = Quote(hit, hit.char_start + cut.start, hit.char_start + cut.end)
                 found.append(_Candidate(quote, terms, context, hit.rank, tokens))
@@ -260,7 +261,7 @@ def _candidates(question_terms: Sequence[str], hits: Sequence[Hit], encoder: Enc
 
 def _whole_sentences(hit: Hit) -> list[Span]:
     """Sentences of the passage; the first one is left out where the passage begins in the middle of it."""
-    spans = sentence_spans(hit.text)
+    spans = list(passage_text(hit).sentences)
     begins_inside = hit.char_start > 0 and hit.text[:1].islower() and cjk_share(hit.text[:40]) < 0.3
     return spans[1:] if begins_inside and len(spans) > 1 else spans
 

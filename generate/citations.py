@@ -11,10 +11,11 @@ from generate.answer import AnswerSpan, Citation
 from generate.assessment import Quote
 from generate.claims import claim_of
 from generate.generators import Sentence
+from generate.passages import passage_text
 from ingest.catalogue import Catalogue
 from ingest.documents import VersionText, load_version_text
 from ingest.errors import Gone
-from ingest.sentences import Span, sentence_spans
+from ingest.sentences import Span
 from retrieve import Hit
 
 SUPPORT_MIN = 0.5
@@ -107,19 +108,15 @@ def best_quote(sentence: str, hit: Hit) -> Quote:
     """The sentence of the passage that shares most content with `sentence`, or two neighbours where the second adds at
     least two terms; the earliest of equals.
     """
-    spans = sentence_spans(hit.text) or [Span(0, len(hit.text))]
+    spans = passage_text(hit).sentences or [Span(0, len(hit.text))]
     wanted = frozenset(claim_of(sentence).terms)
-    held = [wanted & _terms(hit.text[span.start : span.end]) for span in spans]
+    held = [wanted & claim_of(hit.text[span.start : span.end]).vocabulary for span in spans]
     scored = [(len(terms), -index, span) for index, (terms, span) in enumerate(zip(held, spans, strict=True))]
     for index, (one, other) in enumerate(pairwise(held)):
         if len(one | other) >= max(len(one), len(other)) + _PAIR_GAIN_MIN:
             scored.append((len(one | other), -index, Span(spans[index].start, spans[index + 1].end)))
     best = max(scored, key=lambda one: one[:2])[2]
     return Quote(hit, hit.char_start + best.start, hit.char_start + best.end)
-
-
-def _terms(text: str) -> frozenset[str]:
-    return frozenset(word.term for word in claim_of(text).words)
 
 
 def _passage(hit: Hit) -> str:

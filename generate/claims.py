@@ -84,13 +84,14 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A text in comparable parts. `words` in text order; `figures` are values, in text order; `denials` holds for
-    each negator the (up to two) content terms behind it.
+    """A text in comparable parts. `words` in text order, `vocabulary` their terms; `figures` are values, in text order;
+    `denials` holds for each negator the (up to two) content terms behind it.
     """
 
     words: tuple[Word, ...]
     figures: tuple[float, ...]
     denials: tuple[frozenset[str], ...]
+    vocabulary: frozenset[str]
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -107,22 +108,24 @@ class Claim:
 def claim_of(text: str) -> Claim:
     """The parts of `text`."""
     words = tuple(_words(text))
-    return Claim(words, tuple(figure.value for figure in figures_of(text)), tuple(_denials(text)))
+    figures = tuple(figure.value for figure in figures_of(text))
+    return Claim(words, figures, tuple(_denials(text)), frozenset(word.term for word in words))
 
 
 def opposites(one: Claim, other: Claim) -> int:
     """How many words of `one` have an opposite in `other`, where neither side holds both: antonyms, and words that
     differ by a denying prefix (registered, unregistered).
     """
-    mine, theirs = {word.term for word in one.words}, {word.term for word in other.words}
-    return sum(
-        1
-        for term in mine - theirs
-        if any(against in theirs - mine for against in (*_opposites().get(term, ()), *_reversed(term)))
-    )
+    mine, theirs = one.vocabulary - other.vocabulary, other.vocabulary - one.vocabulary
+    return sum(not theirs.isdisjoint(_against(term)) for term in mine)
 
 
-@cache
+@lru_cache(maxsize=1 << 14)
+def _against(term: str) -> frozenset[str]:
+    """Its antonyms, and the term with a denying prefix more or less."""
+    return frozenset((*_opposites().get(term, ()), *_reversed(term)))
+
+
 def _reversed(term: str) -> tuple[str, ...]:
     """The term with each denying prefix, and without the one that it has."""
     denied = [prefix + term for prefix, least in _DENYING_PREFIXES.items() if len(term) >= least]

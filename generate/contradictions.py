@@ -11,14 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from typing import Literal
 
 from generate.assessment import Quote
 from generate.claims import Claim, claim_of, opposites
+from generate.passages import passage_text
 from generate.quantities import Quantities, asks_quantity, asks_time, asks_whether, denies, quantities_of
-from ingest.sentences import sentence_spans
 from retrieve.analysis import analyse_query
 
 Kind = Literal["time", "quantity", "whether", "value"]
@@ -239,6 +239,7 @@ def _tells(asked: Asked, quantities: Quantities) -> bool:
     return quantities.tells_time if asked.kind == "time" else bool(quantities.amounts)
 
 
+@lru_cache(maxsize=4096)
 def _terms(text: str) -> frozenset[str]:
     return frozenset(_words(text))
 
@@ -267,5 +268,5 @@ def _calendar() -> frozenset[str]:
 def _before(quote: Quote) -> str:
     """The sentence right before the quote in its passage."""
     hit, start = quote.hit, quote.start - quote.hit.char_start
-    ended = [span for span in sentence_spans(hit.text) if span.end <= start]
+    ended = [span for span in passage_text(hit).sentences if span.end <= start]
     return hit.text[ended[-1].start : ended[-1].end] if ended else ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from retrieve.analysis import analyse_document
 
@@ -29,6 +30,7 @@ _MONTHS = [
     "december",
 ]
 _MONTH = "|".join(_MONTHS)
+_DIGIT = re.compile(r"\d")
 _DATE = re.compile(
     rf"\b(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?: of)? (?P<m>{_MONTH})\b,?(?: (?P<y>\d{{4}}))?"
     rf"|\b(?P<m2>{_MONTH}) (?P<d2>\d{{1,2}})(?:st|nd|rd|th)?\b(?:,? (?P<y2>\d{{4}}))?"
@@ -142,8 +144,20 @@ class Quantities:
         return bool(mine and theirs and not mine & theirs)
 
 
+@lru_cache(maxsize=4096)
 def quantities_of(text: str) -> Quantities:
     """The figures of a sentence; those without a unit count for nothing."""
+    dates, years, clocks, rest = _times_of(text) if _DIGIT.search(text) else (set(), set(), set(), text)
+    amounts: dict[str, set[float]] = {}
+    for match in _AMOUNT.finditer(rest):
+        for unit in _units(match, rest):
+            amounts.setdefault(unit, set()).add(_value(match))
+    known = {unit: frozenset(values) for unit, values in amounts.items()}
+    return Quantities(frozenset(dates), frozenset(years), frozenset(clocks), known)
+
+
+def _times_of(text: str) -> tuple[set[tuple[int | None, int, int]], set[int], set[int], str]:
+    """Dates, years and times of the day, and the text with blanks in their places."""
     dates, rest = set(), text
     for match in _DATE.finditer(text):
         dates.add(_date(match))
@@ -151,13 +165,7 @@ def quantities_of(text: str) -> Quantities:
     clocks = {_clock(match) for match in _CLOCK.finditer(rest)}
     rest = _CLOCK.sub(lambda match: " " * len(match.group()), rest)
     years = {int(match.group()) for match in _YEAR.finditer(rest)}
-    rest = _YEAR.sub(lambda match: " " * len(match.group()), rest)
-    amounts: dict[str, set[float]] = {}
-    for match in _AMOUNT.finditer(rest):
-        for unit in _units(match, rest):
-            amounts.setdefault(unit, set()).add(_value(match))
-    known = {unit: frozenset(values) for unit, values in amounts.items()}
-    return Quantities(frozenset(dates), frozenset(years), frozenset(clocks), known)
+    return dates, years, clocks, _YEAR.sub(lambda match: " " * len(match.group()), rest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ another turns the best sentence's signals into the confidence. Both are fitted b
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,14 +24,14 @@ from generate.assessment import (
     idf_of,
     overlaps,
 )
-from generate.claims import claim_of, opposites
+from generate.claims import Claim, claim_of, opposites
 from generate.clauses import count_words, cut_around, sentences_around
 from generate.logistic import LogisticModel
+from generate.passages import passage_text, sentence_terms
 from ingest.generations import GenerationSpec
 from ingest.models import ModelRuntime, PassageReader, Reading, SpanScore
-from ingest.sentences import Span, sentence_spans
+from ingest.sentences import Span
 from retrieve import Hit, read_hits
-from retrieve.analysis import analyse_document
 from retrieve.fusion import embedder_fits
 
 SENTENCE_FEATURES = (
@@ -92,20 +92,45 @@ class Candidate:
         """The short answer, folded for comparison; the sentence where the model marks none."""
         hit = self.quote.hit
         text = hit.text[self.spans[0].start : self.spans[0].end] if self.spans else self.quote.text
-        return " ".join(analyse_document(text))
+        return " ".join(sentence_terms(text))
 
 
 @dataclass(frozen=True, slots=True)
-class _Around:
-    """A passage with its title and heading: its text and its terms."""
+class _Asked:
+    """A question beside all that was found for it: its content terms, the weight of each in the candidates and of one
+    that is nowhere, the sum of theirs; the greatest relevance and fused score of a passage.
+    """
 
-    text: str
-    terms: frozenset[str]
+    question: str
+    claim: Claim
+    terms: tuple[str, ...]
+    idf: Mapping[str, float]
+    unseen: float
+    weight: float
+    relevance: float
+    fused: float
 
     @classmethod
-    def of(cls, hit: Hit) -> _Around:
-        text = f"{hit.title or ''}\n{hit.heading or ''}\n{hit.text}"
-        return cls(text, frozenset(analyse_document(text)))
+    def of(
+        cls, question: str, hits: Sequence[Hit], readings: Sequence[Reading], candidates: Sequence[Candidate]
+    ) -> _Asked:
+        terms, idf = content_terms(question), idf_of([candidate.terms for candidate in candidates])
+        unseen = max(idf.values(), default=1.0)
+        return cls(
+            question,
+            claim_of(question),
+            terms,
+            idf,
+            unseen,
+            sum(idf.get(term, unseen) for term in terms) or 1.0,
+            max((reading.relevance for reading in readings), default=0.0),
+            max((hit.scores.fused for hit in hits), default=0.0) or 1.0,
+        )
+
+    def coverage(self, held: Callable[[str], bool]) -> tuple[float, float]:
+        """Share of the content terms that are held, plain and idf-weighted."""
+        found = [term for term in self.terms if held(term)]
+        return len(found) / max(len(self.terms), 1), sum(self.idf.get(t, self.unseen) for t in found) / self.weight
 
 
 class ReadingAssessor:
@@ -152,11 +177,8 @@ class ReadingAssessor:
         """Candidate sentences, passage by passage, each with its features in the order of `SENTENCE_FEATURES`."""
         readings = self._readings(question, hits)
         candidates = _candidates(hits, readings)
-        terms = content_terms(question)
-        idf = idf_of([candidate.terms for candidate in candidates])
-        best = max((reading.relevance for reading in readings), default=0.0)
-        around = {hit.chunk_id: _Around.of(hit) for hit in hits}
-        return [(c, _features(question, terms, c, hits, best, idf, around[c.quote.hit.chunk_id])) for c in candidates]
+        asked = _Asked.of(question, hits, readings, candidates)
+        return [(candidate, _features(asked, candidate)) for candidate in candidates]
 
     def _readings(self, question: str, hits: Sequence[Hit]) -> list[Reading]:
         unread = [hit for hit in hits if hit.reading is None]
@@ -197,7 +219,7 @@ def _candidates(hits: Sequence[Hit], readings: Sequence[Reading]) -> list[Candid
     for hit, reading in zip(hits, readings, strict=True):
         for quoted, spans in _quoted(hit, reading):
             quote = Quote(hit, hit.char_start + quoted.start, hit.char_start + quoted.end)
-            terms = frozenset(analyse_document(quote.text))
+            terms = frozenset(sentence_terms(quote.text))
             key = (hit.version_pk, quote.start)
             known = found.get(key)
             if (spans or len(terms) > _TERMS_MIN) and (known is None or _span_score(spans) > _span_score(known.spans)):
@@ -207,7 +229,7 @@ def _candidates(hits: Sequence[Hit], readings: Sequence[Reading]) -> list[Candid
 
 def _quoted(hit: Hit, reading: Reading) -> list[tuple[Span, tuple[SpanScore, ...]]]:
     """Quotes of a passage with the answer spans in them: the sentences around each span, then all other sentences."""
-    sentences = sentence_spans(hit.text)
+    sentences = passage_text(hit).sentences
     places: dict[Span, list[SpanScore]] = {}
     for span in reading.spans:
         around = sentences_around(hit.text, Span(span.start, span.end), sentences)
@@ -221,50 +243,37 @@ def _quoted(hit: Hit, reading: Reading) -> list[tuple[Span, tuple[SpanScore, ...
     return [(place, tuple(spans)) for place, spans in places.items()]
 
 
-def _features(
-    question: str,
-    terms: Sequence[str],
-    candidate: Candidate,
-    hits: Sequence[Hit],
-    best_relevance: float,
-    idf: Mapping[str, float],
-    around: _Around,
-) -> tuple[float, ...]:
+def _features(asked: _Asked, candidate: Candidate) -> tuple[float, ...]:
     """In the order of `SENTENCE_FEATURES`: the best span's log-odds; the passage's that it answers; its relevance
     below the best one; 1 / rank; its share of the best fused score; its cosine; shares of the question's content terms
     in the sentence, plain, idf-weighted, and idf-weighted with the passage and its titles counted in; whether the kind
     of thing asked for is in the span (1), missing (-1) or unknown (0); length of the span, up to 10 words; and what
     speaks against it, as `_contradictions` tells.
     """
-    hit = candidate.quote.hit
-    context = candidate.terms | around.terms
-    unseen = max(idf.values(), default=1.0)
-    weight = sum(idf.get(term, unseen) for term in terms) or 1.0
+    hit, terms = candidate.quote.hit, candidate.terms
+    around = passage_text(hit)
     marked = hit.text[candidate.spans[0].start : candidate.spans[0].end] if candidate.spans else candidate.quote.text
     return (
         _logit(_span_score(candidate.spans)),
         _logit(-candidate.reading.no_answer),
-        _logit(candidate.reading.relevance - best_relevance),
+        _logit(candidate.reading.relevance - asked.relevance),
         1 / max(hit.rank, 1),
-        hit.scores.fused / (max(other.scores.fused for other in hits) or 1.0),
+        hit.scores.fused / asked.fused,
         hit.scores.vector or 0.0,
-        sum(term in candidate.terms for term in terms) / max(len(terms), 1),
-        sum(idf.get(term, unseen) for term in terms if term in candidate.terms) / weight,
-        sum(idf.get(term, unseen) for term in terms if term in context) / weight,
-        answer_type(question, marked),
+        *asked.coverage(lambda term: term in terms),
+        asked.coverage(lambda term: term in terms or term in around.terms)[1],
+        answer_type(asked.question, marked),
         min(count_words(marked), 10) / 10 if candidate.spans else 0.0,
-        *_contradictions(question, candidate.quote.text, around.text),
+        *_contradictions(asked.claim, claim_of(candidate.quote.text), around.claim),
     )
 
 
-def _contradictions(question: str, sentence: str, around: str) -> tuple[float, float, float, float]:
+def _contradictions(asked: Claim, said: Claim, known: Claim) -> tuple[float, float, float, float]:
     """Names of the question, and figures, that are not in the passage (0, 1/2, 3/4, …); whether one of question and
     sentence denies and the other does not; words of the question that have their opposite in the sentence.
     """
-    asked, said, known = claim_of(question), claim_of(sentence), claim_of(around)
-    held = {word.term for word in known.words}
     return (
-        1 - 0.5 ** len(set(asked.names) - held),
+        1 - 0.5 ** sum(name not in known.vocabulary for name in asked.names),
         1 - 0.5 ** len(set(asked.figures) - set(known.figures)),
         float(bool(asked.denials) != bool(said.denials)),
         1 - 0.5 ** opposites(asked, said),

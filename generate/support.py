@@ -120,7 +120,7 @@ def signals(sentence: str, quotes: Sequence[str], passages: Sequence[str]) -> tu
     """
     claim, quoted = claim_of(sentence), claim_of("\n".join(quotes))
     around = claim_of("\n".join([*quotes, *passages]))
-    terms, held, known = claim.terms, _terms_of(quoted), _terms_of(around)
+    terms, held, known = claim.terms, quoted.vocabulary, around.vocabulary
     names = frozenset(claim.names)
     near = [term for term in terms if _stands_in(term, held, names)]
     unknown = [term for term in terms if not _stands_in(term, known, names)]
@@ -145,10 +145,6 @@ def signals(sentence: str, quotes: Sequence[str], passages: Sequence[str]) -> tu
         order_kept(terms, [word.term for word in quoted.words]),
         min(1.0, len(near) / max(len(quoted.terms), 1)),
     )
-
-
-def _terms_of(claim: Claim) -> frozenset[str]:
-    return frozenset(word.term for word in claim.words)
 
 
 def _stands_in(term: str, held: frozenset[str], names: frozenset[str]) -> bool:
@@ -194,14 +190,14 @@ def _denials_added(claim: Claim, quoted: Claim) -> bool:
     """The sentence denies something that its quotes tell without denying it."""
     denied = frozenset().union(*quoted.denials)
     return len(claim.denials) > len(quoted.denials) or any(
-        terms & _terms_of(quoted) and not terms & denied for terms in claim.denials
+        terms & quoted.vocabulary and not terms & denied for terms in claim.denials
     )
 
 
 def _denials_dropped(claim: Claim, quoted: Claim) -> bool:
     """The quotes deny something that the sentence tells without denying it."""
     denied = frozenset().union(*claim.denials)
-    return any(terms & _terms_of(claim) and not terms & denied for terms in quoted.denials)
+    return any(terms & claim.vocabulary and not terms & denied for terms in quoted.denials)
 
 
 def _replacements(claim: Claim, quoted: Claim) -> tuple[int, int, bool]:

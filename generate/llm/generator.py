@@ -18,7 +18,7 @@ from generate.llm.grammar import cited_sentences, quoted_sentences
 from generate.llm.prompts import NO_ANSWER, PromptSet
 from generate.llm.sentences import CitedSentence, Segmenter, WithoutThoughts
 from generate.llm.wire import Delta
-from ingest.sentences import sentence_spans
+from generate.passages import passage_text
 from retrieve import Hit
 
 _REPLACEMENT = "\ufffd"
@@ -183,7 +183,7 @@ def _quotes_of(passages: Sequence[Hit]) -> dict[tuple[int, str], Quote]:
     """The sentences of the passages, by number of the passage and words."""
     found: dict[tuple[int, str], Quote] = {}
     for number, hit in enumerate(passages, start=1):
-        for span in sentence_spans(hit.text):
+        for span in passage_text(hit).sentences:
             if hit.text.startswith("#", span.start):
                 continue  # a heading says nothing
             quote = Quote(hit, hit.char_start + span.start, hit.char_start + span.end)

@@ -1,0 +1,40 @@
+"""What is known of a passage before anybody asks: its sentences, its terms, what it claims.
+
+Remembered by its words, because the same passages come back for question after question.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from generate.claims import Claim, claim_of
+from ingest.sentences import Span, sentence_spans
+from retrieve import Hit
+from retrieve.analysis import analyse_document
+
+
+@dataclass(frozen=True, slots=True)
+class PassageText:
+    """`sentences` are those of the passage alone; `terms` and `claim` are of its title, heading and text."""
+
+    sentences: tuple[Span, ...]
+    terms: frozenset[str]
+    claim: Claim
+
+
+def passage_text(hit: Hit) -> PassageText:
+    """What is known of the words of a hit."""
+    return _passage_text(hit.title or "", hit.heading or "", hit.text)
+
+
+@lru_cache(maxsize=512)
+def _passage_text(title: str, heading: str, text: str) -> PassageText:
+    around = f"{title}\n{heading}\n{text}"
+    return PassageText(tuple(sentence_spans(text)), frozenset(analyse_document(around)), claim_of(around))
+
+
+@lru_cache(maxsize=4096)
+def sentence_terms(text: str) -> tuple[str, ...]:
+    """Index terms of a sentence in order, repeats included."""
+    return tuple(analyse_document(text))
