@@ -353,6 +353,7 @@ class JobResponse(BaseModel):
 
     job_id: str
     kind: str
+    collection: str
     state: JobState
     stage: str | None
     stages: list[StageResponse] = Field(description="How many documents have passed each stage, in order.")

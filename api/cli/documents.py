@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from api.cli import options
 from api.cli.connection import connect
+from api.cli.groups import ListByDefault
 from api.cli.output import one_line, print_json, print_table, printable
 
 if TYPE_CHECKING:
@@ -19,16 +19,8 @@ if TYPE_CHECKING:
 _PURGE_WAIT_S = 60.0
 
 
-class _ListByDefault(TyperGroup):
-    """`citewell documents [OPTIONS]` means `citewell documents list [OPTIONS]`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        named = args and (args[0] in self.commands or args[0] in ctx.help_option_names)
-        return super().parse_args(ctx, args if named else ["list", *args])
-
-
 app = typer.Typer(
-    cls=_ListByDefault, help="List the documents of a collection (`list` may be left out); show, read or delete them."
+    cls=ListByDefault, help="List the documents of a collection (`list` may be left out); show, read or delete them."
 )
 
 DocumentId = Annotated[str, typer.Argument(help="Its id, as `citewell documents` lists it.", show_default=False)]

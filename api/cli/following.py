@@ -17,7 +17,7 @@ _LINES = 10
 
 def follow_job(client: Client, job_id: str, what: str) -> Job:
     """The job once it has ended. Raises `CitewellError` with its code when it failed or was cancelled."""
-    job = _followed(client, job_id, what)
+    job = wait_for_job(client, job_id, what)
     if job["state"] not in ("succeeded", "partial"):
         error = job["error"]
         message = error["message"] if error else f"job {job_id} was {job['state']}"
@@ -25,7 +25,8 @@ def follow_job(client: Client, job_id: str, what: str) -> Job:
     return job
 
 
-def _followed(client: Client, job_id: str, what: str) -> Job:
+def wait_for_job(client: Client, job_id: str, what: str) -> Job:
+    """The job once it has ended, however it did."""
     if not sys.stderr.isatty():
         return client.wait_for_job(job_id, progress=_Lines(what))
     from rich.console import Console

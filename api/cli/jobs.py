@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,15 +11,74 @@ import typer
 from api.cli import options
 from api.cli.connection import connect
 from api.cli.errors import WRONG_INPUT
+from api.cli.following import wait_for_job
+from api.cli.groups import ListByDefault
 from api.cli.output import one_line, print_json, print_table
 from api.cli.progress import progress_of_jobs, wait_for_jobs
 
 if TYPE_CHECKING:
     from api.client import Job, JobDocument
 
-app = typer.Typer(help="Show, cancel or retry a job.", no_args_is_help=True)
+app = typer.Typer(cls=ListByDefault, help="List jobs (`list` may be left out); show, watch, cancel or retry one.")
+
+
+class State(StrEnum):
+    """How a job may stand."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
 
 JobId = Annotated[str, typer.Argument(help="Its id, such as job_9f….", show_default=False)]
+
+
+@app.command("list")
+def list_jobs(
+    state: Annotated[
+        list[State] | None, typer.Option(help="Only jobs in this state; may be given several times.")
+    ] = None,
+    limit: Annotated[int, typer.Option(help="Most jobs to list.", min=1)] = 20,
+    collection: Annotated[
+        str | None, typer.Option(help="Only jobs on this collection; by default on all.", metavar="NAME")
+    ] = None,
+    as_json: options.Json = False,
+    url: options.Url = None,
+    data_dir: options.DataDir = None,
+    key: options.Key = None,
+) -> None:
+    """List jobs, newest first: id, kind, collection, state, documents done and failed, time of queueing, error."""
+    with connect(url, data_dir, key) as client:
+        listed = list(islice(client.jobs(collection=collection, states=state or ()), limit))
+    if as_json:
+        print_json(listed)
+        return
+    print_table(["Job", "Kind", "Collection", "State", "Done", "Failed", "Queued", "Error"], list(map(_row, listed)))
+
+
+@app.command()
+def watch(
+    job_id: JobId,
+    as_json: options.Json = False,
+    url: options.Url = None,
+    data_dir: options.DataDir = None,
+    key: options.Key = None,
+) -> None:
+    """Wait for the end of a job, and show meanwhile how far it is; interrupted, the job goes on.
+
+    The exit status is 2 if it fails or is cancelled.
+    """
+    with connect(url, data_dir, key) as client:
+        kind = client.job(job_id)["kind"]
+        if kind == "ingest":
+            with progress_of_jobs() as progress:
+                (job,) = wait_for_jobs(client, [job_id], progress)
+        else:
+            job = wait_for_job(client, job_id, kind)
+    _end(job, as_json)
 
 
 @app.command()
@@ -69,6 +130,10 @@ def retry(
     with connect(url, data_dir, key) as client, progress_of_jobs() as progress:
         client.retry_job(job_id, password=password)
         (job,) = wait_for_jobs(client, [job_id], progress)
+    _end(job, as_json)
+
+
+def _end(job: Job, as_json: bool) -> None:
     print_json(job) if as_json else _print_job(job)
     if job["state"] not in ("succeeded", "partial"):
         raise typer.Exit(WRONG_INPUT)
@@ -83,6 +148,22 @@ def _print_job(job: Job) -> None:
         typer.echo(", ".join(f"{one['stage']} {one['done']} of {one['total']}" for one in job["stages"]))
     if error := job["error"]:
         typer.echo(f"{one_line(error['message'])} ({error['code']})")
+
+
+def _row(job: Job) -> tuple[object, ...]:
+    state = f"{job['state']} ({job['stage']})" if job["stage"] and job["state"] == "running" else job["state"]
+    done = f"{job['done']}/{job['total']}"
+    error = job["error"]
+    return (
+        job["job_id"],
+        job["kind"],
+        job["collection"],
+        state,
+        done,
+        job["failed"] or None,
+        job["created_at"],
+        error and error["code"],
+    )
 
 
 def _failure_row(document: JobDocument) -> tuple[object, ...]:

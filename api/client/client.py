@@ -227,6 +227,11 @@ class Client:
 
     # Jobs
 
+    def jobs(self, *, collection: str | None = None, states: Sequence[str] = ()) -> Iterator[Job]:
+        """Jobs that the key may see, newest first, fetched a page at a time; only those in `states`, where given."""
+        query = {"collection": collection, "state": list(states)}
+        return cast(Iterator[Job], self._items("/v1/jobs", {name: given for name, given in query.items() if given}))
+
     def job(self, job_id: str) -> Job:
         return cast(Job, self._json("GET", f"/v1/jobs/{_segment(job_id)}"))
 

@@ -116,6 +116,7 @@ class StageProgress(TypedDict):
 class Job(TypedDict):
     job_id: str
     kind: str
+    collection: str
     state: Literal["queued", "running", "succeeded", "partial", "failed", "cancelled"]
     stage: str | None
     stages: list[StageProgress]
@@ -123,6 +124,8 @@ class Job(TypedDict):
     total: int
     failed: int
     error: Failure | None
+    created_at: str
+    updated_at: str
 
 
 class JobDocument(TypedDict):

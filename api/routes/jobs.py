@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from api.auth import Caller, Reader, Writer
@@ -16,12 +16,11 @@ from api.bootstrap import Service
 from api.dependencies import PROBLEM, Cursor, Limit, ServiceDep
 from api.events import MEDIA_TYPE, Event, EventStream
 from api.json_body import StrictRoute
-from api.models import JobDocumentResponse, JobDocumentState, JobResponse, Page, RetryRequest, page_of
-from ingest.collections import load_collection_by_key
-from ingest.errors import NotFound
+from api.models import JobDocumentResponse, JobDocumentState, JobResponse, JobState, Page, RetryRequest, page_of
+from ingest.errors import Forbidden, NotFound
 from ingest.jobs import TERMINAL_STATES, Job
 
-router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"], route_class=StrictRoute, responses=PROBLEM)
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictRoute, responses=PROBLEM)
 
 LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", description="Id of the last event that was seen.")]
 
@@ -34,12 +33,36 @@ _KEEP_ALIVE_S = 15.0
 
 
 @router.get("")
+def list_jobs(
+    caller: Reader,
+    service: ServiceDep,
+    collection: Annotated[str | None, Query(max_length=100)] = None,
+    state: Annotated[list[JobState] | None, Query(description="May be given several times.")] = None,
+    limit: Limit = 100,
+    cursor: Cursor = "0",
+) -> Page[JobResponse]:
+    """Jobs on collections of the caller's, newest first; a key with access tags sees its own jobs only."""
+    if collection is not None:
+        if not caller.may_use(collection):
+            raise Forbidden(f"this key may not use collection {collection!r}; use one that may")
+        service.collections.get(collection)
+    jobs, following = service.jobs.page(
+        collections=caller.collections if collection is None else [collection],
+        key_id=None if caller.tags is None else caller.key_id,
+        states=state,
+        limit=limit,
+        cursor=int(cursor),
+    )
+    return page_of(jobs, following, JobResponse.of)
+
+
+@router.get("/{job_id}")
 def get_job(job_id: str, caller: Reader, service: ServiceDep) -> JobResponse:
     """One job."""
     return JobResponse.of(_job(service, job_id, caller))
 
 
-@router.get("/events", response_class=StreamingResponse, responses=_EVENTS)
+@router.get("/{job_id}/events", response_class=StreamingResponse, responses=_EVENTS)
 async def get_events(
     job_id: str, request: Request, caller: Reader, service: ServiceDep, last_event_id: LastEventId = None
 ) -> Response:
@@ -54,7 +77,7 @@ async def get_events(
     return EventStream(_events(service, first, last_event_id), request, AsyncExitStack())
 
 
-@router.get("/documents")
+@router.get("/{job_id}/documents")
 def get_job_documents(
     job_id: str,
     caller: Reader,
@@ -69,13 +92,13 @@ def get_job_documents(
     return page_of(parts, following, JobDocumentResponse.of)
 
 
-@router.post("/cancel")
+@router.post("/{job_id}/cancel")
 def cancel_job(job_id: str, caller: Writer, service: ServiceDep) -> JobResponse:
     """Stop a job between two steps; what has been ingested stays."""
     return JobResponse.of(service.jobs.cancel(_job(service, job_id, caller).job_id))
 
 
-@router.post("/retry", status_code=202)
+@router.post("/{job_id}/retry", status_code=202)
 def retry_job(job_id: str, caller: Writer, service: ServiceDep, body: RetryRequest | None = None) -> JobResponse:
     """Queue an ended job again, with its failed and cancelled documents; a password is not remembered from before."""
     password = None if body is None else body.password
@@ -87,9 +110,7 @@ def retry_job(job_id: str, caller: Writer, service: ServiceDep, body: RetryReque
 def _job(service: Service, job_id: str, caller: Caller) -> Job:
     """The job, if it is on a collection of the caller's; a key with access tags sees its own jobs only."""
     job = service.jobs.get(job_id)
-    with service.catalogue.read() as connection:
-        collection = load_collection_by_key(connection, job.collection_pk)
-    if not caller.may_use(collection.name) or (caller.tags is not None and job.key_id != caller.key_id):
+    if not caller.may_use(job.collection) or (caller.tags is not None and job.key_id != caller.key_id):
         raise NotFound(f"job {job_id[:80]!r} does not exist", code="job_not_found")
     return job
 

@@ -21,6 +21,7 @@ class Job:
     job_id: str
     kind: str
     collection_pk: int
+    collection: str
     key_id: str | None
     state: str
     stage: str | None

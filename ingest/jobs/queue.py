@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, select, update
@@ -30,6 +30,33 @@ class Jobs:
         """Raises `NotFound` (`job_not_found`)."""
         with self._catalogue.read() as connection:
             return _load(connection, job_id)
+
+    def page(
+        self,
+        *,
+        collections: Collection[str] | None = None,
+        key_id: str | None = None,
+        states: Collection[str] | None = None,
+        limit: int = 100,
+        cursor: int = 0,
+    ) -> tuple[list[Job], int | None]:
+        """Up to `limit` jobs, newest first, and the next cursor or None; those older than `cursor`, unless it is 0.
+
+        Only those on `collections` (names), queued with the key `key_id`, and in `states`, each unless None.
+        """
+        jobs = schema.jobs
+        query = _jobs_query().order_by(jobs.c.pk.desc()).limit(limit + 1)
+        if collections is not None:
+            query = query.where(schema.collections.c.name.in_(collections))
+        if key_id is not None:
+            query = query.where(jobs.c.key_id == key_id)
+        if states is not None:
+            query = query.where(jobs.c.state.in_(states))
+        if cursor:
+            query = query.where(jobs.c.pk < cursor)
+        with self._catalogue.read() as connection:
+            found = [_job(row) for row in connection.execute(query)]
+        return found[:limit], found[limit - 1].pk if len(found) > limit else None
 
     def documents(
         self, job_id: str, *, state: str | None = None, limit: int = 100, cursor: int = 0
@@ -204,10 +231,15 @@ def _end_crashed(connection: Connection, row: Row[Any]) -> None:
 
 
 def _load(connection: Connection, job_id: str) -> Job:
-    row = connection.execute(select(schema.jobs).where(schema.jobs.c.job_id == job_id)).one_or_none()
+    row = connection.execute(_jobs_query().where(schema.jobs.c.job_id == job_id)).one_or_none()
     if row is None:
         raise NotFound(f"job {job_id[:80]!r} does not exist", code="job_not_found")
     return _job(row)
+
+
+def _jobs_query() -> Select[Any]:
+    """Jobs with the names of their collections."""
+    return select(schema.jobs, schema.collections.c.name.label("collection")).join_from(schema.jobs, schema.collections)
 
 
 def _job(row: Row[Any]) -> Job:

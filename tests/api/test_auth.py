@@ -36,6 +36,7 @@ SCOPE_OF = {
     ("PUT", "/v1/collections/{name}/documents/{document_id:path}"): "write",
     ("DELETE", "/v1/collections/{name}/documents/{document_id:path}"): "write",
     ("GET", "/v1/receipts/{receipt_id}"): "read",
+    ("GET", "/v1/jobs"): "read",
     ("GET", "/v1/jobs/{job_id}"): "read",
     ("GET", "/v1/jobs/{job_id}/events"): "read",
     ("GET", "/v1/jobs/{job_id}/documents"): "read",
@@ -191,6 +192,12 @@ def test_answers_and_jobs_belong_to_who_asked(tagged: httpx.Client, service: Ser
         assert tagged.get(path, headers=overseer).status_code == 200
         problem(tagged.get(path, headers=other), 404, code)
         problem(tagged.get(path, headers=elsewhere), 404, code)
+    listed = [
+        [one["job_id"] for one in tagged.get("/v1/jobs", headers=headers).json()["items"]]
+        for headers in (asker, overseer, other, elsewhere)
+    ]
+    assert (listed[0], job in listed[1], listed[2:]) == ([job], True, [[], []])
+    problem(tagged.get("/v1/jobs", params={"collection": "default"}, headers=elsewhere), 403, "forbidden")
     receipt = tagged.delete("/v1/collections/default/documents/ships.txt", headers=overseer).json()["receipt_id"]
     problem(tagged.get(f"/v1/receipts/{receipt}", headers=elsewhere), 404, "receipt_not_found")
 

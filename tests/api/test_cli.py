@@ -30,8 +30,8 @@ class Commands:
         assert result.exit_code == status, result.output
         return result
 
-    def json(self, *arguments: object) -> Any:
-        return json.loads(self(*arguments, "--json").stdout)
+    def json(self, *arguments: object, status: int = 0) -> Any:
+        return json.loads(self(*arguments, "--json", status=status).stdout)
 
 
 @pytest.fixture
@@ -207,6 +207,23 @@ def test_jobs_are_shown_and_an_ended_one_cannot_be_cancelled(citewell: Commands,
     assert told[1].startswith("empty.txt\tempty_document\t")
     assert citewell.json("jobs", "show", job_id)["failures"][0]["document_id"] == "empty.txt"
     assert "already ended" in citewell("jobs", "cancel", job_id, status=2).stderr
+
+
+def test_jobs_are_listed_and_watched(citewell: Commands, folder: Path) -> None:
+    """`list` may be left out; watching one that has ended tells how, and one that failed ends with 2."""
+    job_id = citewell.json("ingest", folder)["jobs"][0]["job_id"]
+    (line,) = citewell("jobs").stdout.splitlines()
+    assert line.startswith(f"{job_id}\tingest\tdefault\tsucceeded\t2/2\t\t2")
+    (folder / "empty.txt").write_text(" ")
+    failed = citewell.json("ingest", folder / "empty.txt", status=2)["jobs"][0]["job_id"]
+    assert [job["job_id"] for job in citewell.json("jobs")] == [failed, job_id]
+    assert [job["job_id"] for job in citewell.json("jobs", "--state", "failed", "--state", "queued")] == [failed]
+    assert "succeeded; 2 of 2" in citewell("jobs", "watch", job_id).stdout
+    assert citewell.json("jobs", "watch", failed, status=2)["failed"] == 1
+    citewell("reindex", "--chunk-tokens", 40)
+    other = citewell.json("jobs", "--limit", 1)[0]
+    assert (other["kind"], citewell.json("jobs", "watch", other["job_id"])["state"]) == ("reindex", "succeeded")
+    assert "does not exist" in citewell("jobs", "--collection", "nix", status=2).stderr
 
 
 def test_failed_documents_of_a_job_are_retried(citewell: Commands, folder: Path) -> None:

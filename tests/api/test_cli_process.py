@@ -35,7 +35,8 @@ def citewell(*arguments: str, **environment: str) -> subprocess.CompletedProcess
 @pytest.mark.parametrize(
     "command",
     ["", "serve", "ingest", "ask", "search", "doctor", "documents", "documents list", "documents show",
-     "documents text", "documents delete", "jobs", "jobs show", "jobs cancel", "jobs retry", "keys", "keys create",
+     "documents text", "documents delete", "jobs", "jobs list", "jobs watch", "jobs show", "jobs cancel",
+     "jobs retry", "keys", "keys create",
      "keys list", "keys revoke"],
 )  # fmt: skip
 def test_every_command_explains_itself(command: str) -> None:

@@ -97,6 +97,25 @@ def test_a_job_can_be_cancelled_until_it_has_ended(client: httpx.Client) -> None
     problem(client.post(f"/v1/jobs/{job_id}/cancel"), 409, "job_ended")
 
 
+def test_jobs_are_listed_newest_first_in_pages(client: httpx.Client) -> None:
+    """Of all collections or of one, in one or several states."""
+    client.put("/v1/collections/ferries", json={})
+    first, second = (upload(client, {f"{name}.txt": name})["job_id"] for name in ("a", "b"))
+    bad = upload(client, {"c.pdf": b"%PDF-1.7 broken"}, collection="ferries")["job_id"]
+
+    def listed(**query: object) -> list[str]:
+        return [job["job_id"] for job in client.get("/v1/jobs", params=query).json()["items"]]
+
+    assert listed() == [bad, second, first]
+    assert listed(collection="ferries") == listed(state="failed") == [bad]
+    assert listed(collection="default", state=["succeeded", "queued"]) == [second, first]
+    page = client.get("/v1/jobs", params={"limit": 2}).json()
+    assert [job["collection"] for job in page["items"]] == ["ferries", "default"]
+    assert listed(cursor=page["next_cursor"]) == [first]
+    problem(client.get("/v1/jobs", params={"state": "done"}), 422, "invalid_request")
+    problem(client.get("/v1/jobs", params={"collection": "nix"}), 404, "collection_not_found")
+
+
 def test_an_unknown_job_is_404(client: httpx.Client) -> None:
     """On every route."""
     for path in ("", "/events", "/documents"):
