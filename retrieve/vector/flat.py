@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import ClassVar
 
@@ -42,6 +43,19 @@ class FlatSegmentIndex:
             rows = np.arange(start, min(start + _ROWS_AT_ONCE, count))
             stored[rows] = source.vectors(rows)
         return cls(index)
+
+    @classmethod
+    def written(cls, source: VectorSource, path: Path) -> FlatSegmentIndex:
+        """As `joined`, into a new file, mapped from there: the vectors are never all in memory. Raises `OSError`."""
+        count, dim = len(source), source.vectors(np.zeros(1, np.int64)).shape[1]
+        # what FAISS writes of an empty one: a mark and dim of 4 bytes each, the rows, more, the floats that follow (0)
+        empty = faiss.serialize_index(faiss.IndexFlatIP(dim)).tobytes()
+        with path.open("wb") as file:
+            file.write(empty[:8] + struct.pack("<q", count) + empty[16:-8] + struct.pack("<q", count * dim))
+            for start in range(0, count, _ROWS_AT_ONCE):
+                rows = np.arange(start, min(start + _ROWS_AT_ONCE, count))
+                source.vectors(rows).astype("<f4", copy=False).tofile(file)
+        return cls.load(path)
 
     @classmethod
     def load(cls, path: Path) -> FlatSegmentIndex:

@@ -36,17 +36,20 @@ class Tiers:
 
     def build(self, source: VectorSource, file: Path | None) -> tuple[SegmentIndex, Path | None]:
         """The index of a segment, and the file that it is mapped from: `file`, None where that cannot be written."""
+        if file is not None:
+            try:
+                return self._served(self._written(source, file)), file
+            except OSError as failure:
+                file.unlink(missing_ok=True)
+                _LOG.warning("%d vectors of an index stay in memory: %s", len(source), failure)
         large = self.is_large(len(source))
-        index: SegmentIndex = IvfSegmentIndex.build(source) if large else FlatSegmentIndex.joined(source)
-        if file is None:
-            return self._served(index), None
-        try:
-            index.save(file)
-        except OSError as failure:
-            file.unlink(missing_ok=True)
-            _LOG.warning("%d vectors of an index stay in memory: %s", len(source), failure)
-            return self._served(index), None
-        return self.load(index.kind, file), file
+        return self._served(IvfSegmentIndex.build(source) if large else FlatSegmentIndex.joined(source)), None
+
+    def _written(self, source: VectorSource, file: Path) -> SegmentIndex:
+        if not self.is_large(len(source)):
+            return FlatSegmentIndex.written(source, file)
+        IvfSegmentIndex.build(source).save(file)
+        return IvfSegmentIndex.load(file)
 
     def load(self, kind: str, path: Path) -> SegmentIndex:
         """The index of a stored segment, whatever its size."""

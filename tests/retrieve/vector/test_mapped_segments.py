@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from retrieve.storage import FileStore
-from retrieve.vector import faiss_index
+from retrieve.vector import faiss_index, flat
 from retrieve.vector.faiss_index import FaissIndex, FaissSnapshot
 from retrieve.vector.flat import FlatSegmentIndex
 from retrieve.vector.tiers import Tiers
@@ -92,14 +92,32 @@ def test_stored_files_outlive_the_mapped_ones(tmp_path: Path) -> None:
     assert again.publish().search(VECTORS[42], top_k=1).chunks.tolist() == [42]
 
 
+def test_a_file_written_piece_by_piece_is_what_faiss_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Byte for byte, also where the last piece is shorter."""
+
+    class Source:
+        """As a merge reads from."""
+
+        def __len__(self) -> int:
+            return 250
+
+        def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+            return VECTORS[rows]
+
+    monkeypatch.setattr(flat, "_ROWS_AT_ONCE", 100)
+    assert len(FlatSegmentIndex.written(Source(), tmp_path / "pieces")) == 250
+    FlatSegmentIndex.build(VECTORS[:250]).save(tmp_path / "whole")
+    assert (tmp_path / "pieces").read_bytes() == (tmp_path / "whole").read_bytes()
+
+
 def test_without_room_segments_stay_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk costs memory, not answers."""
 
-    def full(self: FlatSegmentIndex, path: Path) -> None:
+    def full(source: object, path: Path) -> FlatSegmentIndex:
         path.write_bytes(b"begun")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(FlatSegmentIndex, "save", full)
+    monkeypatch.setattr(FlatSegmentIndex, "written", full)
     snapshot = filled(FaissIndex(DIM, folder=tmp_path))
     assert snapshot.search(VECTORS[42], top_k=1).chunks.tolist() == [42]
     assert not list(tmp_path.iterdir())
