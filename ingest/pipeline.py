@@ -15,21 +15,19 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
-import numpy as np
 from sqlalchemy import Connection, select
 
 from ingest.attachments import StoredAttachment, nesting_depth, store_attachments
 from ingest.blobs import BlobStore
 from ingest.catalogue import Catalogue, schema
-from ingest.chunking import Chunk, ChunkShape, chunk_document, contextual_text
+from ingest.chunking import Chunk, ChunkShape, chunk_document
 from ingest.collections import Collection, load_collection_by_key
 from ingest.commit import Committer, document_deleted, settle_indexed
-from ingest.documents import (
-    Passwords,
-    outcome,
-)
+from ingest.documents import Passwords, outcome
+from ingest.embedding import embed_group
 from ingest.errors import CitewellError, ExtractionFailed, Unavailable
 from ingest.expansion import CorpusExpander
 from ingest.generations import Generation, GenerationReplaced, GenerationSpec
@@ -37,7 +35,7 @@ from ingest.index_log import IndexProgress
 from ingest.jobs import Job, JobContext, settle_job_counts
 from ingest.language import detect_language
 from ingest.lookahead import GROUP_CHUNKS, Lookahead
-from ingest.models import Encoder, FloatArray, ModelRuntime, Priority
+from ingest.models import Encoder, FloatArray, ModelRuntime
 from ingest.near_duplicates import signature_of
 from ingest.parsing.document import ParsedDocument, SourceFile
 from ingest.prepared import Prepared, Task
@@ -49,16 +47,17 @@ _LOG = logging.getLogger(__name__)
 _TASKS_PER_QUERY = 128
 _GROUPS_EMBEDDED = 8
 _CHUNKS_EMBEDDED = 2 * GROUP_CHUNKS  # while the model works on one group, the next is tokenised and queued behind it
-_TEXTS_AT_ONCE = 1_024
 _CHECK_S = 0.5
 _INDEX_WAIT_S = 600.0
 _INDEX_POLL_S = 1.0
 
 
 class DocumentParser(Protocol):
-    """Parses in a process of its own; thread-safe. Raises `ExtractionFailed`."""
+    """Parses in a process of its own; thread-safe."""
 
-    def parse(self, source: SourceFile) -> ParsedDocument: ...
+    def parse(self, source: SourceFile, *, given_up: threading.Event) -> ParsedDocument:
+        """Raises `ExtractionFailed`, and `Unavailable` soon after `given_up` is set."""
+        ...
 
 
 class IngestHandler:
@@ -106,13 +105,13 @@ class IngestHandler:
         with (
             ThreadPoolExecutor(_GROUPS_EMBEDDED, thread_name_prefix="embed") as executor,
             Lookahead(
-                lambda task: self._prepare(task, present.collection, passed),
+                lambda task: self._prepare(task, present.collection, passed, given_up),
                 self._tasks(job),
                 workers=self._settings.parse_workers,
             ) as ahead,
             ExitStack() as stack,
         ):
-            stack.callback(given_up.set)  # what a cancelled job has in the queue of the model is left undone
+            stack.callback(given_up.set)  # what a cancelled job has in a parser or in the model's queue is left undone
             while ahead or embedded:
                 context.check()
                 room = bool(ahead) and _has_room(embedded)
@@ -123,13 +122,12 @@ class IngestHandler:
                     continue
                 if room and ahead.is_ready:
                     group = ahead.take()
-                    made = executor.submit(self._embedded, present.collection, group, given_up)
+                    made = executor.submit(self._embedded, present.collection, group, given_up, passed)
                     embedded.append((group, made))
                     continue
                 group, made = embedded.popleft()
                 self._store(job, present, made.result(), given_up)
                 ahead.give_back(group)
-                passed.add("embedding", len(group))
                 if not ahead and not embedded:  # attachments of what was committed are at the queue's end
                     ahead.restart(self._tasks(job))
 
@@ -143,10 +141,15 @@ class IngestHandler:
             last = page[-1].job_document_pk
             yield from page
 
-    def _prepare(self, task: Task, collection: Collection, passed: _StageCounts) -> Prepared:
+    def _prepare(self, task: Task, collection: Collection, passed: _StageCounts, given_up: threading.Event) -> Prepared:
         try:
             password = self._passwords.take(task.version_pk)
-            prepared = self._copied(task, collection, passed) or self._made(task, password, collection, passed)
+            prepared = self._copied(task, collection, passed)
+            if prepared is None:
+                parsed = self._parse(task, password, given_up)
+                passed.add("parsing", 1)
+                prepared = self._made(task, parsed, password, collection)
+            passed.add("chunking", 1)
             assert prepared.parsed is not None
             return replace(prepared, signature=signature_of(prepared.parsed.text))
         except ExtractionFailed as failure:
@@ -166,19 +169,15 @@ class IngestHandler:
         if twin is None:
             return None
         passed.add("parsing", 1)
-        passed.add("chunking", 1)
         facts = reusable_facts(twin.parsed, password=False)
         generation_pk = collection.live_generation.pk
         prepared = Prepared(task, twin.parsed, twin.chunks, twin.language, generation_pk=generation_pk, facts=facts)
         return replace(prepared, vectors=twin.vectors) if prepared.title == twin.title else prepared
 
-    def _made(self, task: Task, password: str | None, collection: Collection, passed: _StageCounts) -> Prepared:
-        parsed = self._parse(task, password)
-        passed.add("parsing", 1)
+    def _made(self, task: Task, parsed: ParsedDocument, password: str | None, collection: Collection) -> Prepared:
         chunks = self._chunked(parsed, collection.live_generation)
         attachments = self._attachments(task, parsed)
         facts = {} if task.is_line else reusable_facts(parsed, password=password is not None)
-        passed.add("chunking", 1)
         generation_pk = collection.live_generation.pk
         return Prepared(task, parsed, chunks, detect_language(parsed.text), attachments, generation_pk, facts)
 
@@ -186,7 +185,7 @@ class IngestHandler:
         spec = generation.spec
         return chunk_document(parsed, self._encoder_for(spec), ChunkShape(spec.chunk_tokens, spec.overlap_tokens))
 
-    def _parse(self, task: Task, password: str | None) -> ParsedDocument:
+    def _parse(self, task: Task, password: str | None, given_up: threading.Event) -> ParsedDocument:
         if task.is_line:
             text, limit = self._recorded_text(task.version_pk), self._settings.parse_text_max_chars
             if len(text) > limit:
@@ -194,14 +193,8 @@ class IngestHandler:
                     f"document {task.document_id} holds more than {limit:,} characters; split it", code="too_large"
                 )
             return ParsedDocument(text, task.title, parser="corpus")
-        return self._parser.parse(
-            SourceFile(
-                self._blobs.path(task.sha256),
-                task.filename,
-                task.media_type,
-                password,
-            )
-        )
+        source = SourceFile(self._blobs.path(task.sha256), task.filename, task.media_type, password)
+        return self._parser.parse(source, given_up=given_up)
 
     def _attachments(self, task: Task, parsed: ParsedDocument) -> tuple[StoredAttachment, ...]:
         if not parsed.attachments:
@@ -235,9 +228,18 @@ class IngestHandler:
                     present.collection = load_collection_by_key(connection, made.collection.pk)
                 made = self._embedded(present.collection, made.group, given_up)
 
-    def _embedded(self, collection: Collection, group: Sequence[Prepared], given_up: threading.Event) -> _Embedded:
+    def _embedded(
+        self,
+        collection: Collection,
+        group: Sequence[Prepared],
+        given_up: threading.Event,
+        passed: _StageCounts | None = None,
+    ) -> _Embedded:
+        """`passed` is told of the documents that are through the model, unless they were before."""
         fitting = [self._fitting(prepared, collection.live_generation) for prepared in group]
-        return _Embedded(collection, fitting, self._embed(collection, fitting, given_up))
+        encoder = self._encoder_for(collection.live_generation.spec)
+        tell = None if passed is None else partial(passed.add, "embedding")
+        return _Embedded(collection, fitting, embed_group(self._runtime, encoder, fitting, given_up, tell))
 
     def _fitting(self, prepared: Prepared, generation: Generation) -> Prepared:
         """The document as the generation chunks it: again, where a re-index ended since it was prepared."""
@@ -245,27 +247,6 @@ class IngestHandler:
             return prepared
         chunks = self._chunked(prepared.parsed, generation)
         return replace(prepared, chunks=chunks, vectors=None, generation_pk=generation.pk)
-
-    def _embed(self, collection: Collection, group: Sequence[Prepared], given_up: threading.Event) -> FloatArray:
-        """float32 array of shape (chunks of the group, dimensions), in the order of documents and chunks."""
-        texts = [
-            contextual_text(prepared.title, chunk.heading, prepared.parsed.text[chunk.start : chunk.end])
-            for prepared in group
-            if prepared.parsed is not None and prepared.vectors is None
-            for chunk in prepared.chunks
-        ]
-        encoder = self._encoder_for(collection.live_generation.spec)
-        made = [
-            self._runtime.embed(
-                encoder,
-                texts[start : start + _TEXTS_AT_ONCE],
-                kind="document",
-                priority=Priority.BULK,
-                given_up=given_up,
-            )
-            for start in range(0, max(1, len(texts)), _TEXTS_AT_ONCE)
-        ]
-        return _in_order(group, np.concatenate(made))
 
     def _commit(self, job: Job, collection: Collection, group: Sequence[Prepared], vectors: FloatArray) -> None:
         published = self._progress.published(collection.pk)
@@ -301,18 +282,6 @@ class IngestHandler:
                 select(schema.jobs.c.failed, schema.jobs.c.total).where(schema.jobs.c.pk == job.pk)
             ).one()
         return outcome(counts.failed, counts.total)
-
-
-def _in_order(group: Sequence[Prepared], made: FloatArray) -> FloatArray:
-    """The vectors of all chunks of the group: those that documents brought with them between those just made."""
-    parts, used = [], 0
-    for prepared in group:
-        if prepared.vectors is not None:
-            parts.append(prepared.vectors)
-        else:
-            parts.append(made[used : used + len(prepared.chunks)])
-            used += len(prepared.chunks)
-    return np.concatenate(parts)
 
 
 def _has_room(embedded: Sequence[_Embedding]) -> bool:

@@ -94,7 +94,7 @@ def get_job_documents(
 
 @router.post("/{job_id}/cancel")
 def cancel_job(job_id: str, caller: Writer, service: ServiceDep) -> JobResponse:
-    """Stop a job between two steps; what has been ingested stays."""
+    """Stop a job, also while a document is being read; what has been ingested stays."""
     return JobResponse.of(service.jobs.cancel(_job(service, job_id, caller).job_id))
 
 

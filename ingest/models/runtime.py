@@ -90,13 +90,16 @@ class ModelRuntime:
         priority: Priority,
         timeout_s: float | None = None,
         given_up: threading.Event | None = None,
+        progress: Callable[[list[bool]], None] | None = None,
     ) -> FloatArray:
         """float32 array of shape (n_texts, encoder.dimensions), rows of length 1, in the order of `texts`.
 
+        `progress` is told on the caller's thread, a few times a second, which of the texts are done.
         Raises `Overloaded` when the query queue is full, `DeadlineExceeded` after `timeout_s`, `Unavailable` when the
         model fails or the service shuts down, or soon after `given_up` is set: what is queued then is left undone.
         """
-        return self.begin_embedding(encoder, texts, kind=kind, priority=priority, given_up=given_up)(timeout_s)
+        begun = self.begin_embedding(encoder, texts, kind=kind, priority=priority, given_up=given_up, progress=progress)
+        return begun(timeout_s)
 
     def begin_embedding(
         self,
@@ -106,6 +109,7 @@ class ModelRuntime:
         kind: TextKind,
         priority: Priority,
         given_up: threading.Event | None = None,
+        progress: Callable[[list[bool]], None] | None = None,
     ) -> Callable[[float | None], FloatArray]:
         """Begin what `embed` does, and return the function that waits (at most so many seconds) for its result.
 
@@ -121,7 +125,7 @@ class ModelRuntime:
             prepared,
             [one.tokens for one in prepared],
         )
-        return lambda timeout_s: np.stack(_result(request, timeout_s, given_up))
+        return lambda timeout_s: np.stack(_result(request, timeout_s, given_up, progress))
 
     def score(
         self,
@@ -278,12 +282,19 @@ def _pair_costs(pairs: Sequence[Pair]) -> list[int]:
     return [(len(query) + len(passage)) // 4 + 3 for query, passage in pairs]
 
 
-def _result(request: _Request, timeout_s: float | None, given_up: threading.Event | None = None) -> list[Any]:
+def _result(
+    request: _Request,
+    timeout_s: float | None,
+    given_up: threading.Event | None = None,
+    progress: Callable[[list[bool]], None] | None = None,
+) -> list[Any]:
     """The request's results when they are there; its error, or `DeadlineExceeded` after `timeout_s`."""
     while given_up is not None and not request.done.wait(_GIVEN_UP_LOOK_S):
         if given_up.is_set():
             request.abandoned = True
             raise Unavailable("nobody waits for these texts any more")
+        if progress is not None:
+            progress([row is not None for row in request.results])
     if not request.done.wait(timeout_s):
         request.abandoned = True
         raise DeadlineExceeded(f"the model did not answer within {timeout_s:g} s; try again, or raise the deadline")

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
@@ -26,6 +26,7 @@ from ingest.parsing.media_types import PDF
 
 DOCUMENTS_PER_WORKER = 200
 START_TIMEOUT_S = 60.0
+_GIVEN_UP_LOOK_S = 0.2
 _CHUNK_BYTES = 1 << 20
 _ANSWER_BYTES_PER_CHAR = 16  # up to 4 in UTF-8, twice for titles of headings, and the frame around them
 _INHERITED = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TESSDATA_PREFIX", "TMPDIR", "VIRTUAL_ENV")
@@ -46,6 +47,10 @@ class _UndeliveredError(Exception):
 
 class _LateError(Exception):
     """The process did not answer in time."""
+
+
+class _GivenUpError(Exception):
+    """Nobody waits for the answer any more."""
 
 
 class ParserPool:
@@ -72,16 +77,21 @@ class ParserPool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def parse(self, source: SourceFile, limits: ParseLimits | None = None) -> ParsedDocument:
-        """Parse one file in a process of its own.
+    def parse(
+        self, source: SourceFile, limits: ParseLimits | None = None, *, given_up: threading.Event | None = None
+    ) -> ParsedDocument:
+        """Parse one file in a process of its own, which is killed soon after `given_up` is set.
 
         Limits may be tighter than the pool's for one document; memory cannot be looser. Raises
         `ExtractionFailed` with the parser's code, `parser_timeout` or `parser_crashed`, and `Unavailable`
-        from a closed pool or where no process can be started.
+        from a closed pool, where no process can be started, and when the document was given up.
         """
         limits = limits or self._limits
-        with self._slots:
-            answer = self._ask(source, limits)
+        try:
+            with self._slot(given_up):
+                answer = self._ask(source, limits, given_up)
+        except _GivenUpError as error:
+            raise Unavailable(f"nobody waits for {source.filename} any more") from error
         try:
             return wire.read_answer(answer, limits)
         except wire.GarbledMessageError as error:
@@ -97,18 +107,33 @@ class ParserPool:
             worker.kill()
         self._starter.shutdown()
 
-    def _ask(self, source: SourceFile, limits: ParseLimits) -> wire.Message:
+    @contextlib.contextmanager
+    def _slot(self, given_up: threading.Event | None) -> Iterator[None]:
+        """A place among those at work. Raises `_GivenUpError`."""
+        while not self._slots.acquire(timeout=_GIVEN_UP_LOOK_S):
+            if _is_set(given_up):
+                raise _GivenUpError
+        try:
+            if _is_set(given_up):
+                raise _GivenUpError
+            yield
+        finally:
+            self._slots.release()
+
+    def _ask(self, source: SourceFile, limits: ParseLimits, given_up: threading.Event | None) -> wire.Message:
         """Ask a worker; ask a fresh one, once, if the first was gone before it got this document."""
         try:
-            return self._ask_worker(self._take(), source, limits)
+            return self._ask_worker(self._take(), source, limits, given_up)
         except _UndeliveredError:
-            return self._ask_worker(self._start(), source, limits)
+            return self._ask_worker(self._start(), source, limits, given_up)
 
-    def _ask_worker(self, worker: _Worker, source: SourceFile, limits: ParseLimits) -> wire.Message:
+    def _ask_worker(
+        self, worker: _Worker, source: SourceFile, limits: ParseLimits, given_up: threading.Event | None
+    ) -> wire.Message:
         healthy = False
         try:
             request = wire.pack(wire.request(source, limits))
-            answer = worker.ask(request, limits, _answer_bytes_max(source, limits))
+            answer = worker.ask(request, limits, _answer_bytes_max(source, limits), given_up)
             healthy = "last" not in answer
         except _LateError as error:
             more = f" and {limits.ocr_page_s:g} for each of its scanned pages" if source.media_type == PDF else ""
@@ -187,10 +212,12 @@ class _Worker:
         """The process has not ended yet."""
         return self._process.poll() is None
 
-    def ask(self, request: bytes, limits: ParseLimits, answer_bytes_max: int) -> wire.Message:
+    def ask(
+        self, request: bytes, limits: ParseLimits, answer_bytes_max: int, given_up: threading.Event | None
+    ) -> wire.Message:
         """Send a request and wait for its answer; each page that is recognised on the way gives it more time.
 
-        Raises `_UndeliveredError`, `_LateError` or `_WorkerGoneError`.
+        Raises `_UndeliveredError`, `_LateError`, `_WorkerGoneError`, or `_GivenUpError` soon after `given_up` is set.
         """
         self.documents += 1
         deadline = time.monotonic() + limits.timeout_s
@@ -200,7 +227,7 @@ class _Worker:
         except (OSError, ValueError) as error:
             raise _UndeliveredError from error
         for _ in range(limits.ocr_pages_max + 1):
-            answer = self._receive(deadline, answer_bytes_max)
+            answer = self._receive(deadline, answer_bytes_max, given_up)
             if answer != wire.PAGE_RECOGNISED:
                 return answer
             deadline += limits.ocr_page_s
@@ -223,25 +250,31 @@ class _Worker:
         assert self._process.stdin is not None
         return self._process.stdin
 
-    def _receive(self, deadline: float, bytes_max: int) -> wire.Message:
-        head = self._read(wire.LENGTH.size, deadline)
+    def _receive(self, deadline: float, bytes_max: int, given_up: threading.Event | None = None) -> wire.Message:
+        head = self._read(wire.LENGTH.size, deadline, given_up)
         length: int = wire.LENGTH.unpack(head)[0]
         if length > bytes_max:
             raise _WorkerGoneError(None)
         try:
-            return wire.unpack(self._read(length, deadline))
+            return wire.unpack(self._read(length, deadline, given_up))
         except wire.GarbledMessageError as error:
             raise _WorkerGoneError(None) from error
 
-    def _read(self, length: int, deadline: float) -> bytes:
+    def _read(self, length: int, deadline: float, given_up: threading.Event | None) -> bytes:
         assert self._process.stdout is not None
         pieces = bytearray()
         try:
             with selectors.DefaultSelector() as selector:
                 selector.register(self._process.stdout, selectors.EVENT_READ)
                 while len(pieces) < length:
-                    if not selector.select(max(0.0, deadline - time.monotonic())):
-                        raise _LateError
+                    if not selector.select(min(_GIVEN_UP_LOOK_S, max(0.0, deadline - time.monotonic()))):
+                        if _is_set(given_up):
+                            raise _GivenUpError
+                        if self._process.stdout.closed:  # by `kill`, and nothing is told of a closed pipe
+                            raise _WorkerGoneError(self._status())
+                        if time.monotonic() >= deadline:
+                            raise _LateError
+                        continue
                     piece = os.read(self._process.stdout.fileno(), min(_CHUNK_BYTES, length - len(pieces)))
                     if not piece:
                         raise _WorkerGoneError(self._status())
@@ -255,6 +288,10 @@ class _Worker:
             return self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             return None
+
+
+def _is_set(given_up: threading.Event | None) -> bool:
+    return given_up is not None and given_up.is_set()
 
 
 def _answer_bytes_max(source: SourceFile, limits: ParseLimits) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from api.bootstrap import Service
 from ingest.deletion import Receipt
 from ingest.documents import Submission, Upload
-from ingest.errors import ExtractionFailed
+from ingest.errors import ExtractionFailed, Unavailable
 from ingest.jobs import TERMINAL_STATES, Job
 from ingest.parsing import ParsedDocument, ParseLimits, SourceFile, detect_media_type
 from ingest.parsing.mail import EmlParser
@@ -21,19 +22,27 @@ WAIT_S = 30.0
 
 
 class TextParser:
-    """A parser without processes: the file is the text, mails are mails; `BROKEN` at the beginning cannot be read."""
+    """A parser without processes: the file is the text, mails are mails; `BROKEN` at the beginning cannot be read.
+
+    `ENDLESS` is read until it is given up; `endless` tells that it has begun.
+    """
 
     def __init__(self) -> None:
         self.parsed: list[str] = []
         self.before: Callable[[SourceFile], None] = lambda source: None
         self.quality: dict[str, float] = {}
+        self.endless = threading.Event()
 
-    def parse(self, source: SourceFile) -> ParsedDocument:
+    def parse(self, source: SourceFile, *, given_up: threading.Event) -> ParsedDocument:
         self.before(source)
         self.parsed.append(source.filename)
         if source.media_type == EML:
             return EmlParser().parse(source, ParseLimits())
         text = source.path.read_text()
+        if text.startswith("ENDLESS"):
+            self.endless.set()
+            assert given_up.wait(WAIT_S)
+            raise Unavailable("given up")
         if text.startswith("BROKEN"):
             raise ExtractionFailed(f"{source.filename} is broken")
         return ParsedDocument(text, None, parser="text", quality=self.quality.get(source.filename, 1.0))

@@ -303,6 +303,18 @@ def test_documents_that_are_still_to_come_are_counted(service: Service, parser: 
     assert pending(pk) == 0
 
 
+def test_a_cancelled_job_does_not_wait_for_a_parser(service: Service, parser: TextParser) -> None:
+    """The document that is being read is given up; the next job is not."""
+    stuck = submit(service, {"a.txt": b"ENDLESS", "b.txt": b"B."})
+    assert parser.endless.wait(20)
+    behind = submit(service, {"c.txt": b"C."})
+    service.jobs.cancel(stuck.job_id)
+    assert finished(service, stuck.job_id).state == "cancelled"
+    assert finished(service, behind.job_id).state == "succeeded"
+    parts, _ = service.jobs.documents(stuck.job_id, state="cancelled")
+    assert parts[0].document_id == "a.txt"
+
+
 def test_a_cancelled_job_does_not_wait_for_the_model(
     service: Service, parser: TextParser, monkeypatch: pytest.MonkeyPatch
 ) -> None:

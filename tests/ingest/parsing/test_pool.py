@@ -89,6 +89,28 @@ def test_a_late_parser_is_killed_with_its_children(hostile_pool: ParserPool, ord
     assert hostile_pool.parse(order("pid")).text != before
 
 
+def test_what_was_given_up_is_killed_and_nothing_else(order: Order, tmp_path: Path) -> None:
+    """One document at work and one that waits for its turn; the worker of a third stays."""
+    given_up = threading.Event()
+    with ParserPool(2, LIMITS, command=COMMAND) as pool, ThreadPoolExecutor(3) as executor:
+        hung, kept = (
+            executor.submit(pool.parse, order(f"hang {tmp_path}/{name}"), given_up=event)
+            for name, event in (("hung", given_up), ("kept", threading.Event()))
+        )
+        hung_pids, kept_pids = pids_in(tmp_path / "hung"), pids_in(tmp_path / "kept")
+        waiting = executor.submit(pool.parse, order("pid"), given_up=given_up)
+        given_up.set()
+        for stopped in (hung, waiting):
+            with pytest.raises(Unavailable, match="nobody waits"):
+                stopped.result(20)
+        wait_until_gone(hung_pids)
+        assert all(map(is_running, kept_pids))
+        assert pool.parse(order("pid"), given_up=threading.Event()).text not in map(str, hung_pids)
+        pool.close()
+        with pytest.raises(ExtractionFailed):
+            kept.result(20)
+
+
 @pytest.mark.parametrize(
     ("deed", "code", "message"),
     [
