@@ -23,6 +23,8 @@ from api.metrics import Metrics
 from api.middleware import BodyLimit, RequestBoundary
 from api.problems import Problem, on_citewell_error, on_http_exception, on_invalid_request
 from api.routes import ROUTERS
+from api.routes.search import rendered
+from api.searching import SearchQueue
 from ingest.errors import CitewellError
 
 WEB = Path(__file__).resolve().parent / "web"
@@ -65,9 +67,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     with ThreadPoolExecutor(threads, thread_name_prefix="request") as executor:
         asyncio.get_running_loop().set_default_executor(executor)
         endpoint = McpEndpoint(service, app.state.admission)
+        app.state.search_queue = SearchQueue(service.searcher, rendered)
         async with endpoint.running():
             app.state.mcp = endpoint
             yield
+        await app.state.search_queue.aclose()
         if service.language_model is not None:
             await service.language_model.aclose()
 

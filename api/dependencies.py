@@ -10,6 +10,7 @@ from fastapi import Depends, Query, Request
 
 from api.bootstrap import Service
 from api.problems import Problem
+from api.searching import SearchQueue
 from ingest.errors import InvalidInput, Overloaded
 
 PROBLEM: dict[int | str, dict[str, Any]] = {
@@ -56,8 +57,14 @@ async def _upload_admission(request: Request) -> Admission:
     return admission
 
 
+async def _search_queue(request: Request) -> SearchQueue:
+    queue: SearchQueue = request.app.state.search_queue
+    return queue
+
+
 ServiceDep = Annotated[Service, Depends(_service)]
 AdmissionDep = Annotated[Admission, Depends(_admission)]
+SearchQueueDep = Annotated[SearchQueue, Depends(_search_queue)]
 UploadAdmissionDep = Annotated[Admission, Depends(_upload_admission)]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Most items on the page.")]
 Cursor = Annotated[

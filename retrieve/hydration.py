@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Row, Select, Table, bindparam, select
@@ -26,14 +26,27 @@ class Hydration:
         self._catalogue = catalogue
         self._rows: LruCache[Row[Any]] = LruCache(cached_mib * (1 << 20) // _CHARS_PER_UNIT)
 
-    def hits(self, fused: Sequence[FusedHit], *, credibility_weight: float) -> list[Hit]:
+    def hits(self, fused: Sequence[FusedHit], rows: Mapping[int, Row[Any]], *, credibility_weight: float) -> list[Hit]:
         """The fused chunks as hits, credibility in the score, in the new order.
 
-        Chunks that were purged meanwhile drop out.
+        Those without a row (see `rows`) drop out.
         """
-        rows = self._lookup([hit.chunk for hit in fused])
         hits = [_hit(rows[hit.chunk], hit, credibility_weight) for hit in fused if hit.chunk in rows]
         return sorted(hits, key=lambda hit: -hit.score)
+
+    def rows(self, chunk_pks: Iterable[int]) -> dict[int, Row[Any]]:
+        """What the catalogue has of each chunk, as of one moment; without those that were purged meanwhile."""
+        revision = self._catalogue.revision(TABLES)
+        wanted = dict.fromkeys(chunk_pks)
+        found = {pk: row for pk in wanted if (row := self._rows.get(pk, revision=revision)) is not None}
+        missing = [pk for pk in wanted if pk not in found]
+        if missing:
+            with self._catalogue.read() as connection:
+                rows = connection.execute(_CHUNKS, {"pks": missing}).all()
+            for row in rows:
+                found[row.pk] = row
+                self._rows.put(row.pk, row, weight=1 + len(row.text) // _CHARS_PER_UNIT, revision=revision)
+        return found
 
     def evict(self, document_pks: frozenset[int]) -> int:
         """Forget the rows of these documents; returns how many there were."""
@@ -50,18 +63,6 @@ class Hydration:
     def stats(self) -> CacheStats:
         """Of the remembered rows."""
         return self._rows.stats()
-
-    def _lookup(self, chunk_pks: Sequence[int]) -> dict[int, Row[Any]]:
-        revision = self._catalogue.revision(TABLES)
-        found = {pk: row for pk in chunk_pks if (row := self._rows.get(pk, revision=revision)) is not None}
-        missing = [pk for pk in chunk_pks if pk not in found]
-        if missing:
-            with self._catalogue.read() as connection:
-                rows = connection.execute(_CHUNKS, {"pks": missing}).all()
-            for row in rows:
-                found[row.pk] = row
-                self._rows.put(row.pk, row, weight=1 + len(row.text) // _CHARS_PER_UNIT, revision=revision)
-        return found
 
 
 def _chunk_query() -> Select[Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ingest.credibility import Credibility
+from ingest.generations import Generation
 from ingest.models import Reading
 
 Mode = Literal["hybrid", "vector", "lexical"]
@@ -36,6 +37,16 @@ class Query:
     rerank: bool = True
     filter: Mapping[str, Any] = field(default_factory=dict)
     diversity: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchTask:
+    """A search request with what it is to search, and for whom."""
+
+    query: Query
+    collection_pk: int
+    generation: Generation
+    access: Access
 
 
 @dataclass(frozen=True, slots=True)

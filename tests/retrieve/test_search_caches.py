@@ -42,7 +42,7 @@ def test_the_second_identical_query_asks_nobody(ferries: Service, monkeypatch: p
     """Neither model nor index: the hits are the same, and the only stage is the cache."""
     first = found(ferries)
     monkeypatch.setattr(ModelRuntime, "begin_embedding", None)
-    monkeypatch.setattr("retrieve.search.query_terms", None)
+    monkeypatch.setattr("retrieve.search_batch.query_terms", None)
     second = found(ferries)
     assert second.hits == first.hits
     assert list(second.timings_ms) == ["cache"]
