@@ -9,7 +9,7 @@ import copy
 import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
@@ -34,7 +34,7 @@ from generate.composition import Outcome, compose, trace_of
 from generate.conflicts import ConflictFinder, Findings
 from generate.conversations import Conversations, within_budget
 from generate.fingerprint import pipeline_fingerprint, template_fingerprint
-from generate.generators import Draft, Evidence, Finished, Generator, Sentence
+from generate.generators import Draft, Evidence, Finished, Generator, Preparing, Sentence
 from generate.policy import Decision, RefusalPolicy
 from generate.settings import SECRETS, GenerateSettings
 from ingest.collections import Collection
@@ -364,17 +364,17 @@ class Answerer:
     async def _answer_from(
         self, task: Task, ranking: Ranking, decision: Decision, progress: Progress
     ) -> AsyncGenerator[ComputationEvent, None]:
-        findings = await asyncio.to_thread(self._judged, task, ranking, progress)
-        assessment = findings.assessment
-        reason = _refusal_before(ranking, findings, decision)
-        if reason is None:
-            begun = time.perf_counter()
-            hits = [hit for hit in ranking.hits if hit.chunk_id not in findings.outranked]
-            evidence = Evidence(task.question_used, hits, findings.assessment, task.template)
-            async for event in self._generate(evidence, progress):
-                yield event
-            progress.lap("generate", begun)
-            reason = _refusal_after(progress)
+        async with self._preparing(task, ranking) as prepared:
+            findings = await asyncio.to_thread(self._judged, task, ranking, progress)
+            assessment = findings.assessment
+            reason = _refusal_before(ranking, findings, decision)
+            if reason is None:
+                begun = time.perf_counter()
+                evidence = await _evidence(task, ranking, findings, prepared)
+                async for event in self._generate(evidence, progress):
+                    yield event
+                progress.lap("generate", begun)
+                reason = _refusal_after(progress)
         yield Outcome(
             ranking,
             assessment,
@@ -389,6 +389,21 @@ class Answerer:
             progress.timings_ms,
             progress.parts,
         )
+
+    @asynccontextmanager
+    async def _preparing(self, task: Task, ranking: Ranking) -> AsyncIterator[asyncio.Task[object] | None]:
+        """What the generator makes ready from all passages while they are judged; given up with the block."""
+        generator = self._generator
+        if not isinstance(generator, Preparing) or not ranking.hits:
+            yield None
+            return
+        preparing = asyncio.ensure_future(generator.prepare(task.question_used, ranking.hits, task.template))
+        await asyncio.sleep(0)  # it gets under way before the judging takes the processor
+        try:
+            yield preparing
+        finally:
+            preparing.cancel()
+            await asyncio.gather(preparing, return_exceptions=True)
 
     def _judged(self, task: Task, ranking: Ranking, progress: Progress) -> Findings:
         """The evidence with contradictions settled; its confidence is that of one side, as if the other were not there:
@@ -438,6 +453,15 @@ class Answerer:
         retrieve = {name: getattr(self._retrieve_settings, name) for name in RetrieveSettings.model_fields}
         generate = {n: getattr(self._settings, n) for n in GenerateSettings.model_fields if n not in SECRETS}
         return {**retrieve, **generate}
+
+
+async def _evidence(
+    task: Task, ranking: Ranking, findings: Findings, preparing: asyncio.Task[object] | None
+) -> Evidence:
+    """The passages that no other one outranks; what was prepared serves where that is all of them."""
+    hits = [hit for hit in ranking.hits if hit.chunk_id not in findings.outranked]
+    prepared = await preparing if preparing is not None and len(hits) == len(ranking.hits) else None
+    return Evidence(task.question_used, hits, findings.assessment, task.template, prepared)
 
 
 def _refusal_before(ranking: Ranking, findings: Findings, decision: Decision) -> RefusalReason | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from generate.answer import AnswerSpan, GeneratorInfo, Usage
 from generate.assessment import Assessment, Quote
@@ -56,13 +56,15 @@ Piece = Draft | Sentence | Finished
 class Evidence:
     """What a generator may use: the question, this turn's passages (best first), and what the assessor made of them.
 
-    `template` is a collection's own instruction text, for generators that follow instructions.
+    `template` is a collection's own instruction text, for generators that follow instructions; `prepared` is what the
+    generator made of the same question, passages and template beforehand (`Preparing`).
     """
 
     question: str
     hits: Sequence[Hit]
     assessment: Assessment
     template: str | None = None
+    prepared: object = None
 
 
 class Generator(Protocol):
@@ -75,3 +77,12 @@ class Generator(Protocol):
     info: GeneratorInfo
 
     def generate(self, evidence: Evidence) -> AsyncIterator[Piece]: ...
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """A generator with work that needs no assessment: it can be done while the evidence is still being judged."""
+
+    async def prepare(self, question: str, hits: Sequence[Hit], template: str | None) -> object:
+        """To be handed back as `Evidence.prepared`. Raises as `generate` does."""
+        ...

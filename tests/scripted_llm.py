@@ -96,11 +96,12 @@ def quoting_the_first_passage(body: dict[str, Any]) -> Sequence[Action]:
 @dataclass
 class ScriptedServer:
     """Serves in a thread while the block lasts. `requests` are the bodies received, `running` the answers under way,
-    `connections` those that are open, of the `accepted` ones.
+    `connections` those that are open, of the `accepted` ones; `counted` prompts were counted against the `context`.
     """
 
     script: Script = quoting_the_first_passage
     counts_tokens: bool = True
+    context: int = _CONTEXT
     token_s: float = 0.0
     requests: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
@@ -108,6 +109,7 @@ class ScriptedServer:
     finished: int = 0
     connections: int = 0
     accepted: int = 0
+    counted: int = 0
 
     def __enter__(self) -> ScriptedServer:
         self._loop = asyncio.new_event_loop()
@@ -164,16 +166,17 @@ class ScriptedServer:
         body = json.loads(content) if content else {}
         path = head.split(" ", 2)[1]
         if path == "/v1/models":
-            return await self._json(writer, {"object": "list", "data": [{"id": MODEL, "max_model_len": _CONTEXT}]})
+            return await self._json(writer, {"object": "list", "data": [{"id": MODEL, "max_model_len": self.context}]})
         if path == "/tokenize" and self.counts_tokens:
-            return await self._json(writer, {"count": prompt_tokens(body["messages"]), "max_model_len": _CONTEXT})
+            self.counted += 1
+            return await self._json(writer, {"count": prompt_tokens(body["messages"]), "max_model_len": self.context})
         if path != "/v1/chat/completions":
             return await self._json(writer, {"detail": "Not Found"}, 404)
         self.requests.append(body)
         self.keys.append(headers.get("authorization"))
         if body["model"] != MODEL:
             return await self._json(writer, {"error": {"message": f"no model {body['model']}"}}, 404)
-        if prompt_tokens(body["messages"]) + body["max_tokens"] > _CONTEXT:
+        if prompt_tokens(body["messages"]) + body["max_tokens"] > self.context:
             return await self._json(writer, {"error": {"message": "longer than the context"}}, 400)
         return await self._streamed(reader, writer, body)
 

@@ -14,6 +14,7 @@ from retrieve import Hit
 _ESTIMATED_CONTEXT = 8192
 _CHARS_A_TOKEN = 2.5
 _MESSAGE_TOKENS = 16
+_TEMPLATE_TOKENS_MAX = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,8 @@ class PromptFitter:
                 dropped = tuple(hit.rank for hit in hits[len(kept) :])
                 return FittedPrompt(messages, passages, tokens, counted, dropped, shortened)
             if len(kept) > 1:
-                kept = _fewer(kept, room / tokens)
+                estimate = sum(estimated_tokens(message["content"]) for message in messages)
+                kept = _fewer(kept, (tokens - room) * estimate / tokens)
                 continue
             shorter = _first_sentences(kept[0], room / tokens)
             if shorter is None:
@@ -69,14 +71,23 @@ class PromptFitter:
             kept, shortened = [shorter], shorter.rank
 
     async def _count(self, messages: tuple[Message, ...]) -> tuple[int, int, bool]:
-        """Tokens of the prompt, tokens that it may have, and whether they were counted."""
+        """Tokens of the prompt, tokens that it may have, and whether they were counted.
+
+        A prompt that has room whatever its tokenizer makes of it is not counted, once the server has told its context.
+        """
+        estimate = sum(estimated_tokens(message["content"]) + _MESSAGE_TOKENS for message in messages)
+        told = self._client.context_tokens
+        if told is not None and most_tokens(messages) <= self._room(told):
+            return estimate, self._room(told), False
         counted = await self._client.count_tokens(messages)
-        lengths = [length for length in (self._context_tokens, counted and counted[1]) if length]
-        context = min(lengths, default=_ESTIMATED_CONTEXT)
-        room = max(context - self._answer_tokens, 1)
-        if counted is not None:
-            return counted[0], room, True
-        return sum(estimated_tokens(message["content"]) + _MESSAGE_TOKENS for message in messages), room, False
+        if counted is None:
+            return estimate, self._room(None), False
+        return counted[0], self._room(counted[1]), True
+
+    def _room(self, told: int | None) -> int:
+        """Tokens that a prompt may have in the context that the server told, and the settings allow."""
+        lengths = [length for length in (self._context_tokens, told) if length]
+        return max(min(lengths, default=_ESTIMATED_CONTEXT) - self._answer_tokens, 1)
 
 
 def in_stable_order(hits: Sequence[Hit]) -> tuple[Hit, ...]:
@@ -90,14 +101,18 @@ def estimated_tokens(text: str) -> int:
     return int(ascii_chars / _CHARS_A_TOKEN) + len(text) - ascii_chars + 1
 
 
-def _fewer(hits: list[Hit], share: float) -> list[Hit]:
-    """The first of `hits`, at least one and not all, that have about this share of their characters."""
-    allowed = share * sum(len(hit.text) for hit in hits)
-    kept, chars = 0, 0
-    while kept < len(hits) - 1 and chars + len(hits[kept].text) <= allowed:
-        chars += len(hits[kept].text)
-        kept += 1
-    return hits[: max(kept, 1)]
+def most_tokens(messages: Sequence[Message]) -> int:
+    """More than any tokenizer makes of a prompt: a token stands for a byte at least, but for those of the template."""
+    return sum(len(message["content"].encode("utf-8", "replace")) for message in messages) + _TEMPLATE_TOKENS_MAX
+
+
+def _fewer(hits: list[Hit], excess: float) -> list[Hit]:
+    """The first of `hits`, at least one and not all, without the last ones of so many (estimated) tokens."""
+    kept = len(hits)
+    while kept > 1 and excess > 0:
+        kept -= 1
+        excess -= estimated_tokens(hits[kept].text)
+    return hits[:kept]
 
 
 def _first_sentences(hit: Hit, share: float) -> Hit | None:

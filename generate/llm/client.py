@@ -26,6 +26,7 @@ _BODY_MAX = 1 << 20
 _REST_S = 0.2
 _IDLE_S = 3.0
 """How long an idle connection is kept: less than the 5 s after which vLLM closes it, perhaps just as we write."""
+_CONTEXT_STANDS_S = 300.0
 _ABSENT = frozenset({404, 405, 501})
 
 
@@ -95,6 +96,16 @@ class ChatClient:
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx2.AsyncClient] = WeakKeyDictionary()
         self._closing: set[asyncio.Task[None]] = set()
         self._counts_tokens = True
+        self._context: tuple[int, float] | None = None
+
+    @property
+    def context_tokens(self) -> int | None:
+        """The length of the model's context as it was told with a count of the last minutes; None where it was not, or
+        the server has failed since: it may be another one then.
+        """
+        if self._context is None or time.monotonic() > self._context[1]:
+            return None
+        return self._context[0]
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Ended, None]:
         """Pieces of the answer as they come. Closing the generator hangs up, which makes the server stop.
@@ -111,6 +122,7 @@ class ChatClient:
                         yield piece
                 return
             except ServerFailure as failure:
+                self._context = None
                 pause = _BACKOFF_S[min(trial, len(_BACKOFF_S) - 1)]
                 if begun or not failure.again or trial == self._retries or time.monotonic() + pause > ends:
                     raise failure.error from failure
@@ -133,7 +145,9 @@ class ChatClient:
             return None
         if status >= 400:
             raise of_status(status, reply.content).error
-        return _counted(reply)
+        count, length = _counted(reply)
+        self._context = None if length is None else (length, time.monotonic() + _CONTEXT_STANDS_S)
+        return count, length
 
     def ping(self) -> None:
         """Raises `Unavailable` unless the server answers and lists the model. Synchronous, for health checks."""

@@ -54,9 +54,15 @@ class LanguageModelGenerator:
             client, prompts, answer_tokens=style.max_tokens, context_tokens=style.context_tokens
         )
 
+    async def prepare(self, question: str, hits: Sequence[Hit], template: str | None) -> FittedPrompt:
+        """The prompt. Raises as `generate` does."""
+        return await self._fitter.fit(question, hits, template)
+
     async def generate(self, evidence: Evidence) -> AsyncIterator[Piece]:
         """Raises `InvalidInput` (`question_too_long`), `Unavailable`, `Overloaded` and `DeadlineExceeded`."""
-        prompt = await self._fitter.fit(evidence.question, evidence.hits, evidence.template)
+        prompt = evidence.prepared
+        if not isinstance(prompt, FittedPrompt):
+            prompt = await self.prepare(evidence.question, evidence.hits, evidence.template)
         by_rank = {hit.rank: hit for hit in evidence.hits}
         passages = [by_rank[hit.rank] for hit in prompt.passages]
         reading = _Reading(passages, _quotes_of(prompt.passages) if self._style.quotes_only else None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from copy import copy
 from dataclasses import replace
 
@@ -29,8 +29,8 @@ from generate.feedback import record_feedback
 from generate.generators import Draft, Evidence, Finished, Piece, Sentence
 from generate.policy import RefusalPolicy
 from ingest.errors import Conflict, Gone
-from retrieve import Access
-from tests.ingestion import ingest_texts, wait_for_job
+from retrieve import Access, Hit
+from tests.ingestion import ingest, ingest_texts, upload, wait_for_job
 
 TEXTS = {
     "fulmar.md": "# Fulmar\n\nMV Fulmar stops at 34 knots. The master decides at 05:00.\n",
@@ -54,6 +54,31 @@ class ScriptedGenerator:
             quote = Quote(hit, hit.char_start + at, hit.char_start + at + len("MV Fulmar stops at 34 knots."))
             yield Sentence(text, () if text == "Uncited." else (quote,))
         yield Finished(Usage(12, 3))
+
+
+class PreparingGenerator(ScriptedGenerator):
+    """Keeps what it was asked to prepare, and what came back of it; prepares for ever where `slow`."""
+
+    def __init__(self, *sentences: str, slow: bool = False) -> None:
+        super().__init__(*sentences)
+        self._slow = slow
+        self.prepared: list[Sequence[Hit]] = []
+        self.given_up = 0
+        self.got: list[object] = []
+
+    async def prepare(self, question: str, hits: Sequence[Hit], template: str | None) -> object:
+        self.prepared.append(hits)
+        try:
+            await asyncio.sleep(3600 if self._slow else 0)
+        except asyncio.CancelledError:
+            self.given_up += 1
+            raise
+        return "prepared"
+
+    async def generate(self, evidence: Evidence) -> AsyncIterator[Piece]:
+        self.got.append(evidence.prepared)
+        async for piece in super().generate(evidence):
+            yield piece
 
 
 def events(service: Service, question: Question, answerer: Answerer | None = None) -> list[AnswerEvent]:
@@ -154,6 +179,35 @@ def test_below_the_threshold_nothing_is_generated(filled: Service) -> None:
     assert [type(event) for event in stream] == [RetrievalEvent, DoneEvent]
     assert answer.refusal is not None
     assert (answer.refusal.reason, answer.refusal.threshold) == ("low_confidence", 1.0)
+
+
+def test_a_generator_prepares_while_the_evidence_is_judged(filled: Service) -> None:
+    """From all passages; a refusal gives it up."""
+    generator = PreparingGenerator("MV Fulmar stops at 34 knots.")
+    stream = events(filled, Question("At what wind does MV Fulmar stop?"), lenient(filled, generator))
+    assert isinstance(stream[0], RetrievalEvent)
+    assert (generator.prepared, generator.got) == ([stream[0].hits], ["prepared"])
+    slow = PreparingGenerator("MV Fulmar stops at 34 knots.", slow=True)
+    strict = lenient(filled, slow)
+    strict._policy = RefusalPolicy(filled.catalogue, 1.0)
+    assert final(events(filled, Question("What does a giraffe eat for lunch?"), strict)).refusal is not None
+    assert (len(slow.prepared), slow.given_up, slow.got) == (1, 1, [])
+
+
+def test_what_was_prepared_with_an_outranked_passage_is_not_used(service: Service) -> None:
+    """The generator is given the passages that are left, and nothing else."""
+    texts = {
+        "one.md": "# Pool\n\nThe deposit for a locker key is £20 in all halls.\n",
+        "two.md": "# Pool\n\nThe deposit for a locker key is £35 in all halls.\n",
+    }
+    dates = {"one.md": {"date": "2024-01-01"}, "two.md": {"date": "2025-01-01"}}
+    ingest(service, [upload(service, name, text.encode(), metadata=dates[name]) for name, text in texts.items()])
+    generator = PreparingGenerator("Uncited.")
+    settled = lenient(service, generator)
+    settled._conflicts = service.answerer._conflicts
+    answer = final(events(service, Question("How much is the deposit for a locker key?"), settled))
+    assert [conflict.outranked_by for conflict in answer.conflicts] == ["date"]
+    assert generator.got == [None]
 
 
 def test_a_bound_on_the_risk_needs_a_certificate(filled: Service) -> None:

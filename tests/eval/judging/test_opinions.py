@@ -24,6 +24,7 @@ from tests.fakes import HashingEncoder
 from tests.ingestion import ingest_texts
 from tests.scripted_llm import Action, Finish, HangUp, Pause, Say, Script, ScriptedServer, Status, saying
 
+_CONTEXT = 16_384  # the prompts of ragas are long
 REPLIES = {
     "StatementGeneratorOutput": {"statements": ["It was built in 1871.", "It is red."]},
     "NLIStatementOutput": {"statements": [
@@ -32,12 +33,6 @@ REPLIES = {
     "AnswerAccuracyOutput": {"rating": 4},
     "ContextRecallOutput": {"classifications": [{"statement": "a", "reason": "r", "attributed": 1}]},
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def room(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The prompts of ragas are long: a model with room for them."""
-    monkeypatch.setattr("tests.scripted_llm._CONTEXT", 16_384)
 
 
 def judging(body: dict[str, Any]) -> Sequence[Action]:
@@ -54,7 +49,7 @@ def settings_of(folder: Path, server: ScriptedServer, **options: Any) -> Setting
 
 def judged(folder: Path, script: Script, **options: Any) -> tuple[Evaluation, list[Score], ScriptedServer]:
     """A run of the two questions (one is refused), its scores, and the server that judged."""
-    with ScriptedServer(script) as server, opened(settings_of(folder, server, **options)) as service:
+    with ScriptedServer(script, context=_CONTEXT) as server, opened(settings_of(folder, server, **options)) as service:
         ingest_texts(service, {"lighthouse.txt": TEXT})
         put(service)
         evaluation = run(service)
@@ -98,7 +93,7 @@ def test_a_judge_that_fails_leaves_rows_unscored(tmp_path: Path, script: Script,
 
 def test_the_same_judge_is_not_asked_again_and_another_is(tmp_path: Path) -> None:
     """What is remembered belongs to the judge; a failure is not remembered."""
-    with ScriptedServer(judging) as server:
+    with ScriptedServer(judging, context=_CONTEXT) as server:
         with opened(settings_of(tmp_path, server)) as service:
             ingest_texts(service, {"lighthouse.txt": TEXT})
             put(service)
@@ -121,7 +116,10 @@ def test_no_more_than_the_stated_number_are_judged_at_a_time(tmp_path: Path) -> 
         highest = max(highest, server.running)
         return (Pause(0.05), *judging(body))
 
-    with ScriptedServer(slowly) as server, opened(settings_of(tmp_path, server, judge_concurrency=2)) as service:
+    with (
+        ScriptedServer(slowly, context=_CONTEXT) as server,
+        opened(settings_of(tmp_path, server, judge_concurrency=2)) as service,
+    ):
         ingest_texts(service, {"lighthouse.txt": TEXT})
         put(service)
         run(service)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from generate.llm import ChatClient
-from generate.llm.budget import PromptFitter, estimated_tokens
-from generate.llm.prompts import PromptSet
-from ingest.errors import InvalidInput
+from generate.llm.budget import PromptFitter, estimated_tokens, most_tokens
+from generate.llm.client import ChatRequest
+from generate.llm.prompts import PromptSet, answer_messages
+from ingest.errors import InvalidInput, Unavailable
 from tests.hits import hit_of
-from tests.scripted_llm import MODEL, ScriptedServer
+from tests.scripted_llm import MODEL, ScriptedServer, Status, doing, prompt_tokens
 
 LONG = " ".join(f"The ferry number {n} sails at noon on every second day of the week." for n in range(40))
 
@@ -24,6 +25,33 @@ async def test_passages_are_dropped_from_the_end_of_the_ranking() -> None:
     assert [hit.document_id for hit in fitted.passages] == ["a.md", "b.md"]
     assert (fitted.dropped, fitted.shortened, fitted.counted) == ((3,), None, True)
     assert fitted.tokens <= 2048 - 100
+
+
+async def test_two_counts_tell_which_passages_fit() -> None:
+    """The first one tells what a character costs here."""
+    hits = [hit_of(f"{n}.md", " ".join(LONG.split()[: 60 * n]), rank=n) for n in range(1, 9)]
+    with ScriptedServer() as server:
+        client = ChatClient(server.url, MODEL)
+        fitted = await PromptFitter(client, PromptSet("answer"), answer_tokens=100).fit("When?", hits, None)
+        await client.aclose()
+    assert (server.counted, fitted.dropped) == (2, (5, 6, 7, 8))
+    assert prompt_tokens(answer_messages(PromptSet("answer"), "When?", hits[:5])) > 2048 - 100
+
+
+async def test_what_fits_in_any_case_is_not_counted() -> None:
+    """Once the context is known, and until the server fails: it may be another one then."""
+    with ScriptedServer(context=16_384) as server:
+        client = ChatClient(server.url, MODEL)
+        fitter = PromptFitter(client, PromptSet("answer"), answer_tokens=100)
+        short, long = [hit_of("a.md", LONG)], [hit_of("a.md", LONG * 6)]
+        assert [(await fitter.fit("When?", hits, None)).counted for hits in (short, short, long)] == [True, False, True]
+        server.script = doing(Status(500))
+        with pytest.raises(Unavailable):
+            await anext(client.stream(ChatRequest(({"role": "user", "content": "hi"},), 5)))
+        again = await fitter.fit("When?", short, None)
+        assert again.counted
+        assert again.tokens <= most_tokens(again.messages)
+        await client.aclose()
 
 
 async def test_a_passage_that_does_not_fit_loses_whole_sentences_and_says_so() -> None:
