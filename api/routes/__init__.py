@@ -22,13 +22,13 @@ from api.routes import (
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
+    search.router,  # the framework tries one route after the other: those of which most is asked come first
+    ask.router,
     collections.router,
     documents.router,
     drafts.router,
     receipts.router,
     jobs.router,
-    search.router,
-    ask.router,
     answers.router,
     feedback.router,
     conversations.router,
