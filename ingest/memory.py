@@ -13,13 +13,13 @@ from typing import Any
 
 from ingest.keeper import Keeper
 
-_EVERY_S = 10.0
+_EVERY_S = 2.0
 _M_ARENA_MAX = -8  # malloc.h of glibc
 _ARENAS = 2
 
 
 class MemoryKeeper(Keeper):
-    """Trims the heap every ten seconds, where the C library can (some milliseconds, most of them when much is free)."""
+    """Trims the heap every two seconds, where the C library can (a millisecond or two each time)."""
 
     def __init__(self) -> None:
         super().__init__("memory-keeper", every_s=_EVERY_S, first_after_s=_EVERY_S)
