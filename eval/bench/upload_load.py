@@ -1,8 +1,9 @@
-"""Searching while others upload: `python -m eval.bench.upload_load --url URL [--clients 8] [--seconds 20]`.
+"""Searching while others upload: `python -m eval.bench.upload_load --url URL [--seconds 20] [--searches 200]`.
 
 Some clients search a running service, first alone and then while as many others upload small files one after the other.
-Prints one JSON object: the 50th and 95th percentile of a search's time in both parts, what was uploaded, and every
-status but success with its number; a 429 must bring `Retry-After`.
+Each part lasts so many seconds, and until so many searches have been answered. Prints one JSON object: the 50th and
+95th percentile of a search's time in both parts, the latter with its 95 % interval (of order statistics, as if searches
+were independent), what was uploaded, and every status but success with its number; a 429 must bring `Retry-After`.
 """
 
 from __future__ import annotations
@@ -19,9 +20,12 @@ from typing import Any
 
 import httpx
 import numpy as np
+from scipy.stats import binom
 
 _COLLECTION = "upload-load-bench"
 _SEEDED = 200
+_LOOK_S = 0.1
+_PATIENCE_S = 300.0
 _WORDS = ["ferry", "harbour", "winter", "fare", "dog", "bicycle", "island", "captain", "timetable", "battery", "crew"]
 
 
@@ -40,13 +44,13 @@ class _Tally:
             self.statuses[f"{what} {response.status_code}"] += 1
 
 
-def measure(url: str, *, clients: int, seconds: float) -> dict[str, Any]:
+def measure(url: str, *, clients: int, seconds: float, searches: int) -> dict[str, Any]:
     """Both parts, one after the other."""
     with httpx.Client(base_url=url, timeout=120) as client:
         client.put(f"/v1/collections/{_COLLECTION}", json={}).raise_for_status()
         _seed(client)
-    alone = _run(url, searchers=clients, uploaders=0, seconds=seconds)
-    loaded = _run(url, searchers=clients, uploaders=clients, seconds=seconds)
+    alone = _run(url, searchers=clients, uploaders=0, seconds=seconds, searches=searches)
+    loaded = _run(url, searchers=clients, uploaders=clients, seconds=seconds, searches=searches)
     return {
         "clients": clients,
         "seconds": seconds,
@@ -55,21 +59,26 @@ def measure(url: str, *, clients: int, seconds: float) -> dict[str, Any]:
     }
 
 
-def _run(url: str, *, searchers: int, uploaders: int, seconds: float) -> _Tally:
-    tally, end = _Tally(), time.monotonic() + seconds
-    threads = [threading.Thread(target=_search, args=(url, number, end, tally)) for number in range(searchers)]
-    threads += [threading.Thread(target=_upload, args=(url, number, end, tally)) for number in range(uploaders)]
+def _run(url: str, *, searchers: int, uploaders: int, seconds: float, searches: int) -> _Tally:
+    tally, ended = _Tally(), threading.Event()
+    threads = [threading.Thread(target=_search, args=(url, number, ended, tally)) for number in range(searchers)]
+    threads += [threading.Thread(target=_upload, args=(url, number, ended, tally)) for number in range(uploaders)]
     for thread in threads:
         thread.start()
+    time.sleep(seconds)
+    give_up = time.monotonic() + _PATIENCE_S
+    while len(tally.search_ms) < searches and time.monotonic() < give_up:
+        time.sleep(_LOOK_S)
+    ended.set()
     for thread in threads:
         thread.join()
     return tally
 
 
-def _search(url: str, number: int, end: float, tally: _Tally) -> None:
+def _search(url: str, number: int, ended: threading.Event, tally: _Tally) -> None:
     chance = random.Random(number)  # noqa: S311 - chance, not secrets
     with httpx.Client(base_url=url, timeout=120) as client:
-        while time.monotonic() < end:
+        while not ended.is_set():
             body = {"query": _text(chance, 1), "top_k": 10}
             begun = time.perf_counter()
             response = client.post(f"/v1/collections/{_COLLECTION}/search", json=body)
@@ -78,18 +87,18 @@ def _search(url: str, number: int, end: float, tally: _Tally) -> None:
             tally.note("search", response)
 
 
-def _upload(url: str, number: int, end: float, tally: _Tally) -> None:
+def _upload(url: str, number: int, ended: threading.Event, tally: _Tally) -> None:
     chance = random.Random(1000 + number)  # noqa: S311 - chance, not secrets
     count = 0
     with httpx.Client(base_url=url, timeout=120) as client:
-        while time.monotonic() < end:
+        while not ended.is_set():
             count += 1
             files = {"files": (f"{number}/{count % 50}.txt", _text(chance, 40).encode())}
             response = client.post(f"/v1/collections/{_COLLECTION}/documents", files=files)
             tally.uploaded += response.is_success
             tally.note("upload", response)
             if response.status_code == 429:
-                time.sleep(float(response.headers.get("Retry-After", 1)))
+                ended.wait(float(response.headers.get("Retry-After", 1)))
 
 
 def _seed(client: httpx.Client) -> None:
@@ -109,11 +118,13 @@ def _text(chance: random.Random, sentences: int) -> str:
 
 
 def _report(tally: _Tally) -> dict[str, Any]:
-    times = np.array(tally.search_ms)
+    times = np.sort(tally.search_ms)
+    around = binom.ppf([0.025, 0.975], len(times), 0.95).astype(int).clip(0, len(times) - 1)
     return {
         "searches": len(times),
         "p50_ms": round(float(np.percentile(times, 50)), 1),
         "p95_ms": round(float(np.percentile(times, 95)), 1),
+        "p95_interval_ms": [round(float(time), 1) for time in times[around]],
         "not_successful": dict(tally.statuses),
     }
 
@@ -123,8 +134,9 @@ def main() -> None:
     parser.add_argument("--url", default="http://127.0.0.1:8000")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--searches", type=int, default=200, help="least searches of a part")
     arguments = parser.parse_args()
-    report = measure(arguments.url, clients=arguments.clients, seconds=arguments.seconds)
+    report = measure(arguments.url, clients=arguments.clients, seconds=arguments.seconds, searches=arguments.searches)
     sys.stdout.write(json.dumps(report, indent=2) + "\n")
 
 
