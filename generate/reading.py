@@ -28,6 +28,7 @@ from generate.claims import Claim, claim_of, opposites
 from generate.clauses import count_words, cut_around, sentences_around
 from generate.logistic import LogisticModel
 from generate.passages import passage_text, sentence_terms
+from ingest.caches import LruCache
 from ingest.generations import GenerationSpec
 from ingest.models import ModelRuntime, PassageReader, Reading, SpanScore
 from ingest.sentences import Span
@@ -56,6 +57,7 @@ CONFIDENCE_FEATURES = (*SENTENCE_FEATURES, "margin", "agreement", "sharpness", "
 
 _LOGIT_MAX = 8.0
 _TERMS_MIN = 2
+_READINGS_MAX = 256
 _RIVAL_SHARE = 0.25
 
 
@@ -150,6 +152,7 @@ class ReadingAssessor:
         self._weights = weights
         self._otherwise = otherwise
         self._timeout_s = timeout_s
+        self._read: LruCache[Reading] = LruCache(_READINGS_MAX)
 
     def assess(
         self, question: str, hits: Sequence[Hit], spec: GenerationSpec, *, without: Collection[Quote] = ()
@@ -181,9 +184,16 @@ class ReadingAssessor:
         return [(candidate, _features(asked, candidate)) for candidate in candidates]
 
     def _readings(self, question: str, hits: Sequence[Hit]) -> list[Reading]:
-        unread = [hit for hit in hits if hit.reading is None]
-        fresh = iter(read_hits(self._runtime, self._reader, question, unread, timeout_s=self._timeout_s))
-        return [hit.reading or next(fresh) for hit in hits]
+        """Those of the reranking stage; passages that it left out are read here, once for a question."""
+        keys = [(question, hit.title, hit.heading, hit.text) for hit in hits]
+        known = [hit.reading or self._read.get(key) for key, hit in zip(keys, hits, strict=True)]
+        unread = [place for place, reading in enumerate(known) if reading is None]
+        passages = [hits[place] for place in unread]
+        fresh = read_hits(self._runtime, self._reader, question, passages, timeout_s=self._timeout_s)
+        for place, reading in zip(unread, fresh, strict=True):
+            self._read.put(keys[place], reading)
+        rest = iter(fresh)
+        return [reading or next(rest) for reading in known]
 
 
 def confidence_features(

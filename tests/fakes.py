@@ -51,8 +51,10 @@ class OverlapReader:
         self.revision = "1"
         self.languages = languages
         self.max_tokens = max_tokens
+        self.passages_read = 0
 
     def read(self, pairs: Sequence[Pair]) -> Sequence[Reading]:
+        self.passages_read += len(pairs)
         return [self._reading(question, passage) for question, passage in pairs]
 
     def score(self, pairs: Sequence[Pair]) -> FloatArray:

@@ -108,6 +108,18 @@ def test_agreement_of_other_documents_and_the_lead_count(runtime: ModelRuntime) 
     assert features["margin"] > 0.4
 
 
+def test_a_passage_left_unread_is_read_once_for_a_question(runtime: ModelRuntime) -> None:
+    """Also where it is judged again without a rival's sentence; another question reads it anew."""
+    reader = OverlapReader()
+    judge, passage = assessor(runtime, reader), hit(TEXT)
+    first = judge.assess("When does MV Fulmar stop?", [passage], SPEC)
+    alone = judge.assess("When does MV Fulmar stop?", [passage], SPEC, without=[first.sentences[0].quote])
+    assert reader.passages_read == 1
+    assert first.sentences[0].quote not in [sentence.quote for sentence in alone.sentences]
+    judge.assess("When does MV Gannet stop?", [passage], SPEC)
+    assert reader.passages_read == 2
+
+
 def test_other_scripts_and_no_passages(runtime: ModelRuntime) -> None:
     """Chinese goes elsewhere where the model reads English only; nothing to read is no confidence."""
     english = assessor(runtime, OverlapReader(languages=("en",)))
