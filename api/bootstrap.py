@@ -45,7 +45,7 @@ from ingest.history import HistoryHandler, HistoryKeeper
 from ingest.jobs import JobHandler, JobRunner, Jobs
 from ingest.memory import MemoryKeeper
 from ingest.models import Encoder, ModelRuntime, PassageReader, Priority, SentenceTransformerEncoder
-from ingest.originals import remove_unneeded
+from ingest.originals import remove_all_unneeded
 from ingest.owner import DataDirectory, Ownership
 from ingest.parsing import ParseLimits, ParserPool
 from ingest.pipeline import DocumentParser, IngestHandler
@@ -200,7 +200,7 @@ def open_service(
         stack.callback(catalogue.close)
         blobs = BlobStore(settings.data_dir / "blobs")
         blobs.discard_incoming()
-        remove_unneeded(catalogue, blobs)
+        remove_all_unneeded(catalogue, blobs)
         runtime = ModelRuntime(query_queue_max=settings.model_queue_max)
         stack.callback(runtime.close)
         encoders = Encoders(settings, load or load_encoder(settings))

@@ -7,11 +7,14 @@ is recorded either before (then they are needed) or after (then the upload finds
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 
 from sqlalchemy import Connection, select, update
 
 from ingest.blobs import BlobStore
 from ingest.catalogue import Catalogue, schema
+
+_HASHES_PER_QUERY = 500
 
 
 def needed(connection: Connection, hashes: Collection[str]) -> set[str]:
@@ -39,7 +42,19 @@ def remove_spent_corpora(catalogue: Catalogue, blobs: BlobStore) -> None:
     catalogue.write(change)
 
 
-def remove_unneeded(catalogue: Catalogue, blobs: BlobStore) -> int:
+def remove_unneeded(catalogue: Catalogue, blobs: BlobStore, hashes: Collection[str]) -> None:
+    """Remove those of the originals that nothing refers to."""
+    given = sorted(hashes)
+    for start in range(0, len(given), _HASHES_PER_QUERY):
+        catalogue.write(partial(_remove_some, blobs=blobs, hashes=given[start : start + _HASHES_PER_QUERY]))
+
+
+def _remove_some(connection: Connection, *, blobs: BlobStore, hashes: Collection[str]) -> None:
+    for sha256 in set(hashes) - needed(connection, hashes):
+        blobs.remove(sha256)
+
+
+def remove_all_unneeded(catalogue: Catalogue, blobs: BlobStore) -> int:
     """Remove every original that nothing refers to, such as an upload that was stored but never recorded.
 
     Only for the owner of the data directory, before it serves. Returns how many were removed.

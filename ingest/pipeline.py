@@ -13,8 +13,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -37,6 +37,7 @@ from ingest.language import detect_language
 from ingest.lookahead import GROUP_CHUNKS, Lookahead
 from ingest.models import Encoder, FloatArray, ModelRuntime
 from ingest.near_duplicates import signature_of
+from ingest.originals import remove_unneeded
 from ingest.parsing.document import ParsedDocument, SourceFile
 from ingest.prepared import Prepared, Task
 from ingest.reindexing import CommitLocks
@@ -98,20 +99,21 @@ class IngestHandler:
 
     def _process(self, job: Job, collection: Collection, context: JobContext) -> None:
         """Three things at once: documents are prepared, one group is embedded and the next waits, one is committed."""
-        passed = _StageCounts(job, context)
-        present = _Present(collection)
+        run = _Run(job, collection, _StageCounts(job, context))
         embedded: deque[_Embedding] = deque()
-        given_up = threading.Event()
         with (
+            self._tidied(run),
             ThreadPoolExecutor(_GROUPS_EMBEDDED, thread_name_prefix="embed") as executor,
             Lookahead(
-                lambda task: self._prepare(task, present.collection, passed, given_up),
+                lambda task: self._prepare(task, run),
                 self._tasks(job),
                 workers=self._settings.parse_workers,
             ) as ahead,
             ExitStack() as stack,
         ):
-            stack.callback(given_up.set)  # what a cancelled job has in a parser or in the model's queue is left undone
+            stack.callback(
+                run.given_up.set
+            )  # what a cancelled job has in a parser or in the model's queue is left undone
             while ahead or embedded:
                 context.check()
                 room = bool(ahead) and _has_room(embedded)
@@ -122,14 +124,25 @@ class IngestHandler:
                     continue
                 if room and ahead.is_ready:
                     group = ahead.take()
-                    made = executor.submit(self._embedded, present.collection, group, given_up, passed)
+                    made = executor.submit(self._embedded, run, group, partial(run.passed.add, "embedding"))
                     embedded.append((group, made))
                     continue
                 group, made = embedded.popleft()
-                self._store(job, present, made.result(), given_up)
+                self._store(run, made.result())
                 ahead.give_back(group)
                 if not ahead and not embedded:  # attachments of what was committed are at the queue's end
                     ahead.restart(self._tasks(job))
+
+    @contextmanager
+    def _tidied(self, run: _Run) -> Iterator[None]:
+        """At the end, attachments go whose mail was not committed: cancelled, or replaced before its turn came."""
+        try:
+            yield
+        finally:
+            try:
+                remove_unneeded(self._catalogue, self._blobs, run.attached)
+            except CitewellError as failure:  # the next start removes them
+                _LOG.warning("attachments that nothing refers to stay: %s", failure)
 
     def _tasks(self, job: Job) -> Iterator[Task]:
         last = 0
@@ -141,15 +154,15 @@ class IngestHandler:
             last = page[-1].job_document_pk
             yield from page
 
-    def _prepare(self, task: Task, collection: Collection, passed: _StageCounts, given_up: threading.Event) -> Prepared:
+    def _prepare(self, task: Task, run: _Run) -> Prepared:
         try:
             password = self._passwords.take(task.version_pk)
-            prepared = self._copied(task, collection, passed)
+            prepared = self._copied(task, run)
             if prepared is None:
-                parsed = self._parse(task, password, given_up)
-                passed.add("parsing", 1)
-                prepared = self._made(task, parsed, password, collection)
-            passed.add("chunking", 1)
+                parsed = self._parse(task, password, run.given_up)
+                run.passed.add("parsing", 1)
+                prepared = self._made(task, parsed, password, run)
+            run.passed.add("chunking", 1)
             assert prepared.parsed is not None
             return replace(prepared, signature=signature_of(prepared.parsed.text))
         except ExtractionFailed as failure:
@@ -161,22 +174,25 @@ class IngestHandler:
             message = f"{type(failure).__name__} while reading the document; see the service's log"
             return Prepared(task, error=ExtractionFailed(message, code="internal_error"))
 
-    def _copied(self, task: Task, collection: Collection, passed: _StageCounts) -> Prepared | None:
+    def _copied(self, task: Task, run: _Run) -> Prepared | None:
         """What was made of the same bytes before, if anything was."""
         if task.is_line:
             return None
+        collection = run.collection
         twin = find_twin(self._catalogue, collection, task.sha256, task.media_type)
         if twin is None:
             return None
-        passed.add("parsing", 1)
+        run.passed.add("parsing", 1)
         facts = reusable_facts(twin.parsed, password=False)
         generation_pk = collection.live_generation.pk
         prepared = Prepared(task, twin.parsed, twin.chunks, twin.language, generation_pk=generation_pk, facts=facts)
         return replace(prepared, vectors=twin.vectors) if prepared.title == twin.title else prepared
 
-    def _made(self, task: Task, parsed: ParsedDocument, password: str | None, collection: Collection) -> Prepared:
+    def _made(self, task: Task, parsed: ParsedDocument, password: str | None, run: _Run) -> Prepared:
+        collection = run.collection
         chunks = self._chunked(parsed, collection.live_generation)
         attachments = self._attachments(task, parsed)
+        run.attached.update(one.blob.sha256 for one in attachments)
         facts = {} if task.is_line else reusable_facts(parsed, password=password is not None)
         generation_pk = collection.live_generation.pk
         return Prepared(task, parsed, chunks, detect_language(parsed.text), attachments, generation_pk, facts)
@@ -217,29 +233,23 @@ class IngestHandler:
             raise document_deleted()
         return str(text)
 
-    def _store(self, job: Job, present: _Present, made: _Embedded, given_up: threading.Event) -> None:
+    def _store(self, run: _Run, made: _Embedded) -> None:
         """Commit the group; made anew for the generation that is live by now, where a re-index ended meanwhile."""
         while True:
             try:
-                self._commit(job, made.collection, made.group, made.vectors)
+                self._commit(run.job, made.collection, made.group, made.vectors)
                 return
             except GenerationReplaced:
                 with self._catalogue.read() as connection:
-                    present.collection = load_collection_by_key(connection, made.collection.pk)
-                made = self._embedded(present.collection, made.group, given_up)
+                    run.collection = load_collection_by_key(connection, made.collection.pk)
+                made = self._embedded(run, made.group)
 
-    def _embedded(
-        self,
-        collection: Collection,
-        group: Sequence[Prepared],
-        given_up: threading.Event,
-        passed: _StageCounts | None = None,
-    ) -> _Embedded:
-        """`passed` is told of the documents that are through the model, unless they were before."""
+    def _embedded(self, run: _Run, group: Sequence[Prepared], passed: Callable[[int], None] | None = None) -> _Embedded:
+        """`passed` is told of documents that are through the model, unless it was before."""
+        collection = run.collection
         fitting = [self._fitting(prepared, collection.live_generation) for prepared in group]
         encoder = self._encoder_for(collection.live_generation.spec)
-        tell = None if passed is None else partial(passed.add, "embedding")
-        return _Embedded(collection, fitting, embed_group(self._runtime, encoder, fitting, given_up, tell))
+        return _Embedded(collection, fitting, embed_group(self._runtime, encoder, fitting, run.given_up, passed))
 
     def _fitting(self, prepared: Prepared, generation: Generation) -> Prepared:
         """The document as the generation chunks it: again, where a re-index ended since it was prepared."""
@@ -291,10 +301,14 @@ def _has_room(embedded: Sequence[_Embedding]) -> bool:
 
 
 @dataclass(slots=True)
-class _Present:
-    """The collection as the job last saw it; a re-index may end while the job runs."""
+class _Run:
+    """A job at work: its collection as last seen (a re-index may end meanwhile), and the attachments that it stored."""
 
+    job: Job
     collection: Collection
+    passed: _StageCounts
+    given_up: threading.Event = field(default_factory=threading.Event)
+    attached: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from api.bootstrap import Service
 from ingest.attachments import attachment_id
 from ingest.documents import DocumentRecord, check_document_id
-from tests.ingest.support import delete, ingest, search, wait_for
+from tests.ingest.support import TextParser, delete, finished, ingest, search, submit, wait_for
 
 
 def mail(body: str, attachments: Mapping[str, str | bytes | EmailMessage] | None = None) -> EmailMessage:
@@ -115,6 +115,15 @@ def test_names_that_are_taken_get_a_number(service: Service) -> None:
     assert set(documents(service)) == {"m.eml", "m.eml/a.txt", "m.eml/a (2).txt", "m.eml/b.txt", "m.eml/b (2).txt"}
     ingest(service, {"m.eml": bytes(sent) + b"\n"})
     assert len(documents(service)) == 5
+
+
+def test_a_cancelled_mail_leaves_no_original_of_its_attachments(service: Service, parser: TextParser) -> None:
+    """They are stored when the mail is read, and recorded when it is committed."""
+    job_id = submit(service, {"a.txt": b"ENDLESS", "m.eml": bytes(mail("Body.", {"b.txt": "B."}))}).job_id
+    wait_for(lambda: len(list(service.blobs)) == 3)
+    service.jobs.cancel(job_id)
+    assert finished(service, job_id).state == "cancelled"
+    wait_for(lambda: len(list(service.blobs)) == 2)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from api.bootstrap import Service
 from ingest.catalogue import metadata, schema
 from ingest.collections import CollectionSettings
 from ingest.errors import NotFound
-from ingest.originals import remove_unneeded
+from ingest.originals import remove_all_unneeded
 from tests.ingest.support import TextParser, delete, finished, ingest, purged, search, submit, upload, wait_for
 
 LONG = " ".join(f"Sentence number {number} speaks of ferries." for number in range(30)).encode()
@@ -194,7 +194,7 @@ def test_originals_that_were_never_recorded_are_swept(service: Service) -> None:
     ingest(service, {"a.txt": b"A."})
     stray = upload(service, "b.txt", b"B.")
     assert stray.blob.sha256 in service.blobs
-    assert remove_unneeded(service.catalogue, service.blobs) == 1
+    assert remove_all_unneeded(service.catalogue, service.blobs) == 1
     assert stray.blob.sha256 not in service.blobs
     assert len(list(service.blobs)) == 1
 
