@@ -21,34 +21,60 @@ from ingest.models import Encoder, FloatArray, SentenceTransformerEncoder
 from ingest.parsing import ParsedDocument
 from ingest.settings import IngestSettings
 
+_MODEL = "all-MiniLM-L6-v2"
 _NEIGHBOURS = 10
 _QUESTIONS_PER_SET = 150
 _SLICE = 50_000
 
 
 @dataclass(frozen=True, slots=True)
-class RealData:
-    """Texts and vectors of distinct real chunks (float32, shape (n, dim)), and vectors of real questions."""
+class RealTexts:
+    """Texts of distinct real chunks, and real questions."""
 
     texts: tuple[str, ...]
-    vectors: FloatArray
     questions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RealData(RealTexts):
+    """With their vectors, float32 of shape (n, dim)."""
+
+    vectors: FloatArray
     question_vectors: FloatArray
 
 
+def load_texts(data: Path) -> RealTexts:
+    """All passages of the question sets in `data`, chunked as the service does."""
+    encoder = SentenceTransformerEncoder(_MODEL)
+    texts: dict[str, None] = {}
+    questions: dict[str, None] = {}
+    for part in _parts(data):
+        texts |= dict.fromkeys(_chunks(part, encoder))
+        questions |= dict.fromkeys(_asked(part)[:_QUESTIONS_PER_SET])
+    return RealTexts(tuple(texts), tuple(questions))
+
+
 def load_real(data: Path, cache: Path) -> RealData:
-    """All passages of the question sets in `data`, chunked and embedded as the service does."""
-    encoder = SentenceTransformerEncoder("all-MiniLM-L6-v2")
+    """All passages of the question sets in `data`, chunked and embedded as the service does. It takes minutes, once."""
+    encoder = SentenceTransformerEncoder(_MODEL)
     embeddings = EmbeddingCache(cache, encoder)
     texts: dict[str, FloatArray] = {}
     questions: dict[str, FloatArray] = {}
-    for part in [*report_sets(data), *fitting_sets(data)]:
+    for part in _parts(data):
         chunks = _chunks(part, encoder)
         texts |= zip(chunks, embeddings.vectors(part.name, chunks, "document"), strict=True)
-        asked = [question.text for question in part.questions]
+        asked = _asked(part)
         vectors = embeddings.vectors(part.name, asked, "query")
         questions |= dict(list(zip(asked, vectors, strict=True))[:_QUESTIONS_PER_SET])
-    return RealData(tuple(texts), np.stack(list(texts.values())), tuple(questions), np.stack(list(questions.values())))
+    return RealData(tuple(texts), tuple(questions), np.stack(list(texts.values())), np.stack(list(questions.values())))
+
+
+def _parts(data: Path) -> list[RetrievalSet]:
+    return [*report_sets(data), *fitting_sets(data)]
+
+
+def _asked(part: RetrievalSet) -> list[str]:
+    return [question.text for question in part.questions]
 
 
 def _chunks(part: RetrievalSet, encoder: Encoder) -> list[str]:

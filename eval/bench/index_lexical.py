@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from rank_bm25 import BM25Okapi
 
-from eval.bench.index_data import load_real, synthetic_terms
+from eval.bench.index_data import load_texts, synthetic_terms
 from retrieve.analysis import analyse_document, analyse_query
 from retrieve.lexical import LexicalDocument, LexicalIndex, LexicalSnapshot, open_lexical_index
 from retrieve.restriction import Restriction
@@ -132,10 +132,9 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of the question sets")
-    parser.add_argument("--cache", type=Path, default=Path(".bench"), help="where embeddings are kept between runs")
     parser.add_argument("--sizes", default="1000,10000,50000,100000,1000000", help="chunks, between commas")
     arguments = parser.parse_args()
-    real = load_real(arguments.data, arguments.cache)
+    real = load_texts(arguments.data)
     chunks = [tuple(analyse_document(text)) for text in real.texts]
     random = np.random.default_rng(0)
     asked = [analyse_query(real.questions[row]) for row in random.permutation(len(real.questions))[:_TIMED]]
