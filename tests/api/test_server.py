@@ -24,6 +24,7 @@ from tests.api.live import running
 from tests.fakes import HashingEncoder
 
 SERVE = """
+import gc
 import sys
 from pathlib import Path
 from api import bootstrap, server
@@ -32,7 +33,7 @@ from tests.fakes import HashingEncoder
 
 bootstrap.load_encoder = lambda settings: lambda name, revision: HashingEncoder(name, revision)
 server.serve(Settings(data_dir=Path(sys.argv[1]), port=0))
-print("closed")
+print("closed", "frozen" if gc.get_freeze_count() else "")
 """
 
 
@@ -114,5 +115,5 @@ def test_a_signal_closes_everything(tmp_path: Path, number: signal.Signals) -> N
             assert time.monotonic() < deadline
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
-    assert (process.returncode, output.strip()) == (0, "closed")
+    assert (process.returncode, output.strip()) == (0, "closed frozen")
     assert not note.exists()
