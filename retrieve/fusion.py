@@ -8,6 +8,7 @@ for which nothing was fitted gets equal weights. `embedder_fits` decides which q
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -197,11 +198,15 @@ def _fuse(
             parts = stage.weight * contribution(stage)
             for chunk, part in zip(stage.candidates.chunks.tolist(), parts.tolist(), strict=True):
                 totals[chunk] = totals.get(chunk, 0.0) + part
-    best = sorted(totals, key=lambda chunk: (-totals[chunk], chunk))[:top_k]
-    places = {stage.name: _places(stage.candidates) for stage in stages}
+    best = sorted((-total, chunk) for chunk, total in totals.items())[:top_k]
+    places = [(stage.name, _places(stage.candidates), stage.candidates.scores.tolist()) for stage in stages]
     return tuple(
-        FusedHit(chunk, totals[chunk], {name: StageScore(*of[chunk]) for name, of in places.items() if chunk in of})
-        for chunk in best
+        FusedHit(
+            chunk,
+            -negative,
+            {name: StageScore(of[chunk] + 1, scores[of[chunk]]) for name, of, scores in places if chunk in of},
+        )
+        for negative, chunk in best
     )
 
 
@@ -210,14 +215,13 @@ def _check_stages(stages: Sequence[Stage]) -> None:
     if len(set(names)) < len(names):
         raise InvalidInput(f"stages are named {', '.join(names)}; give each its own name")
     for stage in stages:
-        if not (np.isfinite(stage.weight) and stage.weight >= 0):
+        if not (math.isfinite(stage.weight) and stage.weight >= 0):
             raise InvalidInput(f"stage {stage.name} has weight {stage.weight}; it must be finite and 0 or more")
 
 
-def _places(candidates: Candidates) -> dict[int, tuple[int, float]]:
-    """Rank and score of each chunk."""
-    pairs = zip(candidates.chunks.tolist(), candidates.scores.tolist(), strict=True)
-    return {chunk: (rank, score) for rank, (chunk, score) in enumerate(pairs, start=1)}
+def _places(candidates: Candidates) -> dict[int, int]:
+    """Place of each chunk, the best one's 0."""
+    return {chunk: place for place, chunk in enumerate(candidates.chunks.tolist())}
 
 
 def _ranks(candidates: Candidates) -> NDArray[np.float64]:
@@ -236,6 +240,6 @@ def _min_max(stage: Stage) -> NDArray[np.float64]:
 def _weights_sum_to_1(stages: Sequence[Stage]) -> list[Stage]:
     """Stages whose weights are shares; all left out where no weight is above 0."""
     total = sum(stage.weight for stage in stages)
-    if not total > 0 or not np.isfinite(total):
+    if not total > 0 or not math.isfinite(total):
         return list(stages)
     return [replace(stage, weight=stage.weight / total) for stage in stages]
