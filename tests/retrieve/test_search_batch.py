@@ -43,6 +43,7 @@ def island(service: Service) -> Service:
     ingest(service, {"gone.txt": b"When ferries leave, dogs of the island sleep."})
     ingest(service, {"e.txt": b"Other ferries leave never.", "f.txt": b"Other dogs."}, "other")
     delete(service, "gone.txt")
+    service.credibility.settle()
     return service
 
 

@@ -34,6 +34,7 @@ def ids(ranking: Ranking) -> set[str]:
 def ferries(service: Service) -> Service:
     """The service with two documents, and one search behind it."""
     ingest(service, {"a.txt": b"Ferries leave at nine.", "b.txt": b"Dogs leave their ferries at ten."})
+    service.credibility.settle()
     assert ids(found(service)) == {"a.txt", "b.txt"}
     return service
 
