@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,8 +14,12 @@ _MERGED_CHUNKS_MAX = 3
 
 def merge_neighbours(hits: Sequence[Hit]) -> list[Hit]:
     """Overlapping chunks of one version become one hit at the best one's place, of up to three chunks."""
+    sizes = Counter(hit.version_pk for hit in hits)
     merged: list[tuple[Hit, int]] = []
     for hit in hits:
+        if sizes[hit.version_pk] == 1:
+            merged.append((hit, 1))
+            continue
         joined, chunks, place = hit, 1, len(merged)
         for index in reversed(range(len(merged))):
             other, size = merged[index]

@@ -211,8 +211,7 @@ class FaissSnapshot:
         found = [part.search(query, top_k=top_k, restriction=restriction) for part in self.segments]
         if not found:
             return Candidates.none()
-        chunks = np.concatenate([part.chunks for part in found])
-        scores = np.concatenate([part.scores for part in found])
+        chunks, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return Candidates.best(chunks, scores, top_k=top_k)
 
     def contents(self) -> Iterator[Batch]:

@@ -14,7 +14,6 @@ from weakref import WeakKeyDictionary, finalize
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieve.candidates import Candidates
 from retrieve.restriction import Restriction
 from retrieve.storage import DamagedIndex, FileStore, State
 
@@ -152,15 +151,19 @@ class LiveSegment:
             raise DamagedIndex(f"segment {state['name']} has {len(chunks)} keys for {len(index)} vectors")
         return cls(Segment(chunks, versions, index, state["name"]), live)
 
-    def search(self, query: NDArray[np.float32], *, top_k: int, restriction: Restriction) -> Candidates:
-        """The best live, allowed chunks of this segment."""
+    def search(
+        self, query: NDArray[np.float32], *, top_k: int, restriction: Restriction
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The best live, allowed chunks of this segment and their scores, at least `top_k` if there are, in any order;
+        among more are all that equal the last of them.
+        """
         mask = self.live if restriction.is_everything else self.live & self.segment.mask(restriction)
         allowed = int(np.count_nonzero(mask))
         if allowed == 0:
-            return Candidates.none()
+            return np.empty(0, np.int64), np.empty(0, np.float32)
         all_rows = allowed == len(self.segment)
         rows, scores = self.segment.index.nearest(query, top_k=min(top_k, allowed), mask=None if all_rows else mask)
-        return Candidates.best(self.segment.chunks[rows], scores, top_k=top_k)
+        return self.segment.chunks[rows], scores
 
     def contents(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]]:
         """Chunk keys, version keys and vectors of the rows that a search can find, some thousand at a time."""

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieve.restriction import Restriction
+from retrieve.vector.faiss_index import FaissSnapshot
 from retrieve.vector.segment import LiveSegment, Segment
 
 
@@ -34,7 +35,7 @@ def test_mask_spreads_versions_over_rows() -> None:
 def test_search_of_any_tier_breaks_ties_by_chunk_key() -> None:
     """The tier gave rows in reverse; the lowest keys win the cut."""
     live = LiveSegment(SEGMENT, np.ones(4, np.bool_))
-    found = live.search(QUERY, top_k=2, restriction=Restriction.EVERYTHING)
+    found = FaissSnapshot(1, (live,)).search(QUERY, top_k=2)
     assert found.chunks.tolist() == [5, 6]
 
 
@@ -45,5 +46,5 @@ def test_without_leaves_the_older_view() -> None:
     assert (older.count, newer.count) == (4, 3)
     assert newer.segment is older.segment
     assert newer.without(np.zeros(4, np.bool_)) is newer
-    found = newer.search(QUERY, top_k=9, restriction=Restriction.of([30]))
-    assert found.chunks.tolist() == [7]
+    chunks, _ = newer.search(QUERY, top_k=9, restriction=Restriction.of([30]))
+    assert chunks.tolist() == [7]
