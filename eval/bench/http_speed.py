@@ -87,8 +87,8 @@ class _Clock:
 class SearchClient:
     """One kept-alive connection to the service. `search` returns the milliseconds of a search.
 
-    It writes requests and reads replies by itself, the same way for any number of clients: `http.client` takes a
-    millisecond of the processor for a search, on the cores that the service is measured on; this takes a tenth.
+    It writes requests and reads replies by itself, the same way for any number of clients, so that more of the cores
+    is the service's: 0.16 ms of the processor a search, 0.10 of 16 clients, where `http.client` takes 0.37 and 0.21.
     """
 
     def __init__(self, url: str, collection: str) -> None:
