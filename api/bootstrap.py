@@ -11,7 +11,16 @@ from dataclasses import dataclass, replace
 
 from api.judge import second_opinions
 from api.language_model import LanguageModel, language_model
-from api.readers import LoadReader, assessor, embedded_generator, load_reader, reranker, wants_reader
+from api.readers import (
+    JUDGING_WEIGHTS,
+    LoadReader,
+    assessor,
+    embedded_generator,
+    judging_revision,
+    load_reader,
+    reranker,
+    wants_reader,
+)
 from api.settings import SHIPPED_DATA, Settings
 from eval.baselines import Baselines
 from eval.calibration import CalibrationHandler
@@ -364,11 +373,11 @@ def _answerer(
     policy: RefusalPolicy,
     cache: AnswerCache | None,
 ) -> Answerer:
-    weights = AssessmentWeights.load(SHIPPED_DATA / "models" / "extractive.json")
+    weights = AssessmentWeights.load(JUDGING_WEIGHTS["extractive"])
     support = EntailmentSupport(
         runtime,
         encoders.default,
-        SupportWeights.load(SHIPPED_DATA / "models" / "support.json"),
+        SupportWeights.load(JUDGING_WEIGHTS["support"]),
         timeout_s=settings.search_timeout_s,
     )
     sentences = SentenceAssessor(runtime, encoders.of, weights, timeout_s=settings.search_timeout_s)
@@ -381,6 +390,7 @@ def _answerer(
         answers=answers,
         retrieve_settings=settings,
         settings=settings,
+        judging=judging_revision(),
         rewriter=(model and model.rewriter) or FollowUpRewriter(),
         decomposer=model.decomposer if model else None,
         conversations=conversations,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 from api.settings import SHIPPED_DATA, Settings
 from generate.assessment import Assessor
+from generate.chinese.assessor import ChineseAssessor
+from generate.chinese.reader import ChineseWeights
 from generate.extractive import ExtractiveGenerator
 from generate.generators import Generator
 from generate.reader import ReaderGenerator
@@ -14,6 +17,11 @@ from generate.settings import EMBEDDED_READER
 from ingest.models import CrossEncoderScorer, Encoder, JointReader, ModelRuntime, PassageReader
 from retrieve import CrossEncoderReranker, ReadingReranker, Reranker
 from retrieve.settings import EMBEDDED_RERANKER
+
+JUDGING_WEIGHTS = {
+    name: SHIPPED_DATA / "models" / f"{name}.json" for name in ("extractive", "reading", "chinese_reading", "support")
+}
+"""Files of the weights that were fitted for judging evidence and answers."""
 
 LoadReader = Callable[[Encoder | None], PassageReader]
 """Loads the reading model; the encoder may lend it what both have in common."""
@@ -47,11 +55,22 @@ def reranker(settings: Settings, runtime: ModelRuntime, reader: PassageReader | 
 
 
 def assessor(settings: Settings, runtime: ModelRuntime, reader: PassageReader | None, sentences: Assessor) -> Assessor:
-    """The reading model judges the evidence, unless the sentences are to be matched without it."""
-    if reader is None or settings.generator == "extractive":
+    """The reading models judge the evidence, unless the sentences are to be matched without them."""
+    if settings.generator == "extractive":
         return sentences
-    weights = ReadingWeights.load(SHIPPED_DATA / "models" / "reading.json")
-    return ReadingAssessor(runtime, reader, weights, otherwise=sentences, timeout_s=settings.search_timeout_s)
+    chinese = ChineseAssessor(ChineseWeights.load(JUDGING_WEIGHTS["chinese_reading"]), otherwise=sentences)
+    if reader is None:
+        return chinese
+    weights = ReadingWeights.load(JUDGING_WEIGHTS["reading"])
+    return ReadingAssessor(runtime, reader, weights, otherwise=chinese, timeout_s=settings.search_timeout_s)
+
+
+def judging_revision() -> str:
+    """First 16 hex digits of the SHA-256 over the fitted weights that judge evidence and answers."""
+    digest = hashlib.sha256()
+    for path in JUDGING_WEIGHTS.values():
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def embedded_generator(settings: Settings, reader: PassageReader | None) -> Generator:

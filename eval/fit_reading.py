@@ -138,7 +138,7 @@ def fit(data: Path, reader_folder: Path, *, seed: int) -> dict[str, Any]:
                 features.append(confidence_features(scored, one.hits))
                 right.append(one.answers_right(scored))
                 judged.append(one)
-    confidence = _at_even_odds(_logistic(features, right))
+    confidence = at_even_odds(logistic(features, right))
     return {
         "sentence_features": list(SENTENCE_FEATURES),
         "confidence_features": list(CONFIDENCE_FEATURES),
@@ -152,7 +152,7 @@ def _ranking(asked: Sequence[Asked]) -> dict[str, Any]:
     """Gold sentences against all others, of the questions that have one."""
     found = [one for one in asked if any(one.holds_gold(candidate) for candidate, _ in one.rows)]
     rows = [(row, one.holds_gold(candidate)) for one in found for candidate, row in one.rows]
-    return _logistic([row for row, _ in rows], [label for _, label in rows])
+    return logistic([row for row, _ in rows], [label for _, label in rows])
 
 
 def _asked(asker: Asker, folder: Path, questions: int, seed: int) -> Iterator[Asked]:
@@ -171,7 +171,8 @@ def _asked(asker: Asker, folder: Path, questions: int, seed: int) -> Iterator[As
             yield from asker.ask(replace(part, passages=tuple(inside)), (), mine, seed=seed)
 
 
-def _logistic(features: Sequence[Sequence[float]], labels: Sequence[bool]) -> dict[str, Any]:
+def logistic(features: Sequence[Sequence[float]], labels: Sequence[bool]) -> dict[str, Any]:
+    """A logistic regression as `LogisticModel.of` reads it, with what it was fitted on."""
     rows, truth = np.array(features), np.array(labels)
     model = LogisticRegression(max_iter=5000).fit(rows, truth)
     auroc = roc_auc_score(truth, model.predict_proba(rows)[:, 1])
@@ -182,7 +183,7 @@ def _logistic(features: Sequence[Sequence[float]], labels: Sequence[bool]) -> di
     }
 
 
-def _at_even_odds(model: dict[str, Any]) -> dict[str, Any]:
+def at_even_odds(model: dict[str, Any]) -> dict[str, Any]:
     """The model for a mix in which half of the best answers are right, as in `eval.fit_extractive`."""
     right = model["fitted_on"]["positive"]
     wrong = model["fitted_on"]["rows"] - right

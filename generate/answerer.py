@@ -105,6 +105,7 @@ class Answerer:
         answers: Answers,
         retrieve_settings: RetrieveSettings,
         settings: GenerateSettings,
+        judging: str = "",
         rewriter: QueryRewriter | None = None,
         decomposer: QuestionDecomposer | None = None,
         conversations: Conversations | None = None,
@@ -121,6 +122,7 @@ class Answerer:
         self._answers = answers
         self._retrieve_settings = retrieve_settings
         self._settings = settings
+        self._judging = judging
         self._rewriter = rewriter
         self._decomposer = decomposer
         self._conversations = conversations
@@ -158,6 +160,7 @@ class Answerer:
             generate=self._settings,
             reranker=self._searcher.reranker_name,
             generator=self.generator_info(template),
+            judging=self._judging,
         )
 
     def generator_info(self, template: str | None = None) -> GeneratorInfo:

@@ -20,8 +20,10 @@ def pipeline_fingerprint(
     generate: GenerateSettings,
     reranker: str | None,
     generator: GeneratorInfo,
+    judging: str,
 ) -> str:
-    """First 16 hex digits of the SHA-256 over generation, fusion, reranker, prompt, generator and policy.
+    """First 16 hex digits of the SHA-256 over generation, fusion, reranker, prompt, generator, the weights that judge
+    evidence and answers (`judging`, their revision), and policy.
 
     Equal settings give equal fingerprints on every machine; a certificate belongs to one.
     """
@@ -43,6 +45,7 @@ def pipeline_fingerprint(
             retrieve.rerank_weight,
         ],
         "generator": [generator.name, generator.model, generator.prompt, *_sampling(generate)],
+        "judging": judging,
         "policy": [generate.answer_threshold, generate.ask_top_k],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -104,6 +104,16 @@ _THREAD = _PerThread()
 _CHINESE = _Chinese()
 
 
+def han_converter() -> _Converter:
+    """OpenCC from traditional to simplified characters, the one that the terms are made with."""
+    return _CHINESE.load()[0]
+
+
+def han_segmenter() -> _Segmenter:
+    """jieba with its packaged dictionary, the one that the terms are made with."""
+    return _CHINESE.load()[1]
+
+
 def analyse_document(text: str) -> list[str]:
     """Terms of a chunk, in text order, repeats included (their count is the term frequency).
 

@@ -1,9 +1,9 @@
 """Answers end to end, over HTTP: `python -m eval.bench.answers --url URL --data DIR`.
 
 The service is to run with `CITEWELL_ANSWER_THRESHOLD=0`, so that every question gets an answer with its confidence;
-what a threshold would give is computed here, for all thresholds at once. Questions of the `report` articles of
-`squad2_dev_a` over the whole corpus, once as it is and once without a third of the gold passages. Correct is as in
-docs/evaluation.md. Prints one JSON object.
+what a threshold would give is computed here, for all thresholds at once. Questions of the `report` part of a set
+(`--set`, default `squad2_dev_a`) over its whole corpus, once as it is and once without a third of the gold passages.
+Correct is as in docs/evaluation.md. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -49,12 +49,11 @@ class Given:
         return self.text is not None and is_correct_answer(self.text, self.question.answers)
 
 
-def measure_set(service: Service, data: Path, *, questions: int, seed: int, remove: bool, threshold: float) -> Any:
-    """Asks the report part over the whole corpus, in a collection of its own."""
-    folder = data / "squad2_dev_a"
+def measure_set(service: Service, folder: Path, *, questions: int, seed: int, remove: bool, threshold: float) -> Any:
+    """Asks the report part of the set in `folder` over the whole corpus, in a collection of its own."""
     part = load_part(folder, "report")
     removed = removed_passages(part, seed) if remove else frozenset()
-    name = "answers-gold-removed" if remove else "answers"
+    name = f"{folder.name}-gold-removed".replace("_", "-") if remove else folder.name.replace("_", "-")
     _upload(service, name, folder / "corpus.jsonl.gz", removed)
     draw = random.Random(seed)  # noqa: S311 - not a secret
     asked = draw.sample(part.questions, min(questions, len(part.questions)))
@@ -130,16 +129,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure answers end to end on public data.")
     parser.add_argument("--url", default="http://127.0.0.1:8000")
     parser.add_argument("--data", type=Path, required=True, help="folder of the public sets")
+    parser.add_argument("--set", default="squad2_dev_a", help="which of them")
     parser.add_argument("--questions", type=int, default=500)
     parser.add_argument("--threshold", type=float, default=0.5, help="the threshold that the service would use")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     service = Service(options.url)
     report: dict[str, Any] = {}
-    for label, remove in (("squad2_dev_a report", False), ("a third of the gold passages removed", True)):
+    for label, remove in ((f"{options.set} report", False), ("a third of the gold passages removed", True)):
         report[label] = measure_set(
             service,
-            options.data,
+            options.data / options.set,
             questions=options.questions,
             seed=options.seed,
             remove=remove,

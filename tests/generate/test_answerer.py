@@ -263,13 +263,16 @@ def test_feedback_moves_the_credibility_of_what_was_cited(filled: Service) -> No
 
 
 def test_the_fingerprint_names_everything_that_decides(filled: Service) -> None:
-    """Same settings, same fingerprint; another generator or chunking, another one."""
+    """Same settings, same fingerprint; another generator, chunking or fitted confidence, another one."""
     generation = filled.collections.get("default").live_generation
     own = filled.answerer.fingerprint(generation)
     assert own == filled.answerer.fingerprint(generation)
     assert own != lenient(filled, ScriptedGenerator()).fingerprint(generation)
     smaller = replace(generation, spec=replace(generation.spec, chunk_tokens=generation.spec.chunk_tokens - 1))
     assert own != filled.answerer.fingerprint(smaller)
+    refitted = copy(filled.answerer)
+    refitted._judging = "another revision"
+    assert own != refitted.fingerprint(generation)
 
 
 def test_an_open_contradiction_is_shown_also_where_one_side_alone_would_not_be_believed(service: Service) -> None:

@@ -1,0 +1,75 @@
+"""Chinese text as the reading of answers sees it: folded without moving a character, and cut into tagged words."""
+
+from __future__ import annotations
+
+import threading
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol, cast
+
+from retrieve.analysis import han_converter, han_segmenter
+
+_CACHED_SENTENCES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a folded text, `[start, end)` in code points, with jieba's tag of its part of speech."""
+
+    start: int
+    end: int
+    tag: str
+
+
+class _Pair(Protocol):
+    word: str
+    flag: str
+
+
+class _Tagger(Protocol):
+    def lcut(self, text: str) -> list[_Pair]: ...
+
+
+class _Chinese:
+    """The tagger, made once a process at the first Chinese question (about a second)."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tagger: _Tagger | None = None
+
+    def tagger(self) -> _Tagger:
+        with self._lock:
+            if self._tagger is None:
+                from jieba import posseg
+
+                self._tagger = cast(_Tagger, posseg.POSTokenizer(han_segmenter()))
+            return self._tagger
+
+
+_CHINESE = _Chinese()
+
+
+@lru_cache(maxsize=_CACHED_SENTENCES)
+def folded(text: str) -> str:
+    """Simplified characters, half width, lower case; character for character, so that offsets stay what they are."""
+    converter = han_converter()
+    simplified = converter.convert(text)
+    if len(simplified) != len(text):
+        simplified = "".join(_one(converter.convert(character), character) for character in text)
+    return "".join(_one(unicodedata.normalize("NFKC", c).lower(), c) for c in simplified)
+
+
+@lru_cache(maxsize=_CACHED_SENTENCES)
+def words(text: str) -> tuple[Word, ...]:
+    """Words of a folded text in order, with white space and punctuation as words of their own (tag `x`)."""
+    found, start = [], 0
+    for pair in _CHINESE.tagger().lcut(text):
+        end = start + len(pair.word)
+        found.append(Word(start, end, pair.flag))
+        start = end
+    return tuple(found)
+
+
+def _one(changed: str, original: str) -> str:
+    return changed if len(changed) == 1 else original
