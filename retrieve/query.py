@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -41,12 +42,13 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class SearchTask:
-    """A search request with what it is to search, and for whom."""
+    """A search request with what it is to search, for whom, and since when someone waits for it (`time.monotonic`)."""
 
     query: Query
     collection_pk: int
     generation: Generation
     access: Access
+    since: float = field(default_factory=time.monotonic, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

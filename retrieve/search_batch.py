@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 
 from ingest.caches import LruCache
 from ingest.catalogue import Catalogue
-from ingest.errors import CitewellError
-from ingest.models import Encoder, FloatArray, ModelRuntime, Priority
+from ingest.errors import DeadlineExceeded
+from ingest.models import Encoder, FloatArray, ModelRuntime
 from retrieve.candidates import Candidates
 from retrieve.collapse import collapse_duplicates
 from retrieve.diversity import diversified, vectors_of
@@ -89,7 +89,7 @@ class SearchBatch:
     def __init__(self, parts: SearchParts, searches: Sequence[PendingSearch]) -> None:
         self._parts = parts
         self._searches = searches
-        self._embedding: list[tuple[Callable[[float | None], FloatArray], list[PendingSearch]]] = []
+        self._embedding: list[tuple[PendingSearch, Callable[[float | None], FloatArray]]] = []
         self._advanced = False
         wanted: dict[tuple[str, str], list[PendingSearch]] = {}
         for search in self._open():
@@ -107,8 +107,10 @@ class SearchBatch:
             if search.task.query.mode != "vector":
                 with search.stage("lexical"):
                     search.lexical = self._lexical(search)
-        for wait, searches in self._embedding:
-            self._embed(wait, searches)
+        for search, wait in self._embedding:
+            if search.outcome is None:
+                with search.stage("embed"):
+                    self._embed(search, wait)
 
     def finish(self) -> list[Ranking | Exception]:
         """The outcome of each search, in order."""
@@ -125,7 +127,10 @@ class SearchBatch:
                 search.fused = self._fuse(search)
         self._hydrate(list(self._open()))
         for search in self._open():
-            self._order(search)
+            try:
+                self._order(search)
+            except Exception as failure:  # noqa: BLE001 - as in a stage
+                search.outcome = failure
         return [_outcome(search) for search in self._searches]
 
     def _open(self) -> Iterator[PendingSearch]:
@@ -135,9 +140,8 @@ class SearchBatch:
         """Should it fail, each is begun by itself: one text that no tokeniser takes is not the others' fault."""
         encoder = searches[0].encoder
         assert encoder is not None
-        texts = [search.task.query.text for search in searches]
         try:
-            wait = self._parts.runtime.begin_embedding(encoder, texts, kind="query", priority=Priority.QUERY)
+            waits = self._parts.runtime.begin_queries(encoder, [search.task.query.text for search in searches])
         except Exception as failure:  # noqa: BLE001 - see above
             if len(searches) == 1:
                 searches[0].outcome = failure
@@ -145,21 +149,19 @@ class SearchBatch:
             for search in searches:
                 self._begin_embedding([search])
         else:
-            self._embedding.append((wait, searches))
+            self._embedding += zip(searches, waits, strict=True)
 
-    def _embed(self, wait: Callable[[float | None], FloatArray], searches: list[PendingSearch]) -> None:
-        begun = time.perf_counter()
+    def _embed(self, search: PendingSearch, wait: Callable[[float | None], FloatArray]) -> None:
+        """The time that a search has counts from its coming, not from that of its batch."""
+        timeout_s = self._parts.settings.search_timeout_s
         try:
-            vectors = wait(self._parts.settings.search_timeout_s)
-        except CitewellError as failure:
-            for search in searches:
-                search.outcome = failure
-            return
-        spent = round((time.perf_counter() - begun) * 1000, 3)
-        for search, vector in zip(searches, vectors, strict=True):
-            search.embedding, search.timings["embed"] = vector, spent
-            assert search.encoder is not None
-            self._parts.embeddings.put(_embedding_key(search.encoder, search), vector)
+            search.embedding = wait(max(0.0, search.task.since + timeout_s - time.monotonic()))
+        except DeadlineExceeded as failure:
+            raise DeadlineExceeded(
+                f"the search was not embedded within {timeout_s:g} s; try again, or raise the deadline"
+            ) from failure
+        assert search.encoder is not None
+        self._parts.embeddings.put(_embedding_key(search.encoder, search), search.embedding)
 
     def _lexical(self, search: PendingSearch) -> Candidates:
         lexical = search.published.lexical
@@ -183,16 +185,16 @@ class SearchBatch:
         )
 
     def _hydrate(self, searches: list[PendingSearch]) -> None:
-        begun = time.perf_counter()
+        begun, weight = time.perf_counter(), self._parts.settings.credibility_weight
         try:
             rows = self._parts.hydration.rows([hit.chunk for search in searches for hit in search.fused])
-        except CitewellError as failure:
+        except Exception as failure:  # noqa: BLE001 - the outcome of all that need rows
             for search in searches:
                 search.outcome = failure
             return
         for search in searches:
-            weight = self._parts.settings.credibility_weight
-            search.hits = self._parts.hydration.hits(search.fused, rows, credibility_weight=weight)
+            with search.stage("hydrate"):
+                search.hits = self._parts.hydration.hits(search.fused, rows, credibility_weight=weight)
             search.timings["hydrate"] = round((time.perf_counter() - begun) * 1000, 3)
 
     def _order(self, search: PendingSearch) -> None:

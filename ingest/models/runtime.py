@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -98,34 +99,25 @@ class ModelRuntime:
         Raises `Overloaded` when the query queue is full, `DeadlineExceeded` after `timeout_s`, `Unavailable` when the
         model fails or the service shuts down, or soon after `given_up` is set: what is queued then is left undone.
         """
-        begun = self.begin_embedding(encoder, texts, kind=kind, priority=priority, given_up=given_up, progress=progress)
-        return begun(timeout_s)
-
-    def begin_embedding(
-        self,
-        encoder: Encoder,
-        texts: Sequence[str],
-        *,
-        kind: TextKind,
-        priority: Priority,
-        given_up: threading.Event | None = None,
-        progress: Callable[[list[bool]], None] | None = None,
-    ) -> Callable[[float | None], FloatArray]:
-        """Begin what `embed` does, and return the function that waits (at most so many seconds) for its result.
-
-        The caller's thread is free meanwhile. Raises `Overloaded` and `Unavailable` as `embed` does.
-        """
         if not texts:
-            return lambda _timeout_s: np.empty((0, encoder.dimensions), dtype=np.float32)
+            return np.empty((0, encoder.dimensions), dtype=np.float32)
         prepared = encoder.prepare(texts, kind)  # here, on the caller's thread, while the worker runs other forwards
-        request = self._submit(
-            priority,
-            f"embed:{kind}:{encoder.name}:{encoder.revision}",
-            lambda batch: encoder.forward(batch, kind, fast=True),
-            prepared,
-            [one.tokens for one in prepared],
-        )
-        return lambda timeout_s: np.stack(_result(request, timeout_s, given_up, progress))
+        request = _Request(results=[None] * len(texts), missing=len(texts))
+        items = [_Item(request, slot, one, one.tokens) for slot, one in enumerate(prepared)]
+        self._enqueue_texts(encoder, kind, priority, items)
+        return np.stack(_result(request, timeout_s, given_up, progress))
+
+    def begin_queries(self, encoder: Encoder, queries: Sequence[str]) -> list[Callable[[float | None], FloatArray]]:
+        """Begin to embed queries, which share a forward where there is room, and return for each the function that
+        waits (at most so many seconds) for its vector, float32 of shape (dimensions,), and raises as `embed` does.
+
+        The caller's thread is free meanwhile. A query that nobody waits for any longer does not end the others.
+        """
+        prepared = encoder.prepare(queries, "query")
+        requests = [_Request(results=[None], missing=1) for _ in prepared]
+        items = [_Item(request, 0, one, one.tokens) for request, one in zip(requests, prepared, strict=True)]
+        self._enqueue_texts(encoder, "query", Priority.QUERY, items)
+        return [partial(_only_result, request) for request in requests]
 
     def score(
         self,
@@ -175,21 +167,14 @@ class ModelRuntime:
         costs: Sequence[int],
         timeout_s: float | None,
     ) -> list[Any]:
-        return _result(self._submit(priority, operation, run, contents, costs), timeout_s)
-
-    def _submit(
-        self,
-        priority: Priority,
-        operation: str,
-        run: Callable[[Sequence[Any]], Sequence[Any] | FloatArray],
-        contents: Sequence[Any],
-        costs: Sequence[int],
-    ) -> _Request:
         request = _Request(results=[None] * len(contents), missing=len(contents))
-        # items of like length share a forward, so that little of it is padding
-        order = sorted(range(len(contents)), key=lambda slot: costs[slot])
-        self._enqueue(priority, operation, run, [_Item(request, slot, contents[slot], costs[slot]) for slot in order])
-        return request
+        items = [_Item(request, slot, *one) for slot, one in enumerate(zip(contents, costs, strict=True))]
+        self._enqueue(priority, operation, run, items)
+        return _result(request, timeout_s)
+
+    def _enqueue_texts(self, encoder: Encoder, kind: TextKind, priority: Priority, items: list[_Item]) -> None:
+        operation = f"embed:{kind}:{encoder.name}:{encoder.revision}"
+        self._enqueue(priority, operation, lambda batch: encoder.forward(batch, kind, fast=True), items)
 
     def _enqueue(
         self,
@@ -206,7 +191,8 @@ class ModelRuntime:
                     raise Overloaded(f"{self._queued_queries} texts wait for the model; try again in a moment")
                 self._queued_queries += len(items)
             lane = self._lanes.setdefault((priority, operation), _Lane(priority, operation, run))
-            lane.items.extend(items)
+            # items of like length share a forward, so that little of it is padding
+            lane.items.extend(sorted(items, key=lambda item: item.cost))
             self._wake.notify()
 
     def _serve(self) -> None:
@@ -305,3 +291,8 @@ def _result(
             f"the model failed ({type(request.error).__name__}); see the service's log", code="model_failed"
         ) from request.error
     return request.results
+
+
+def _only_result(request: _Request, timeout_s: float | None) -> Any:
+    [result] = _result(request, timeout_s)
+    return result

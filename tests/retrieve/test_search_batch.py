@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from typing import Any
 
-import numpy as np
 import pytest
 
 from api.bootstrap import Service
@@ -17,7 +18,7 @@ from ingest.errors import DeadlineExceeded, InvalidInput
 from ingest.models import PreparedText, TextKind
 from retrieve import Access, CrossEncoderReranker, Query, Ranking, Searcher, SearchTask
 from tests.fakes import HashingEncoder
-from tests.ingest.support import delete, ingest
+from tests.ingest.support import delete, ingest, wait_for
 from tests.retrieve.test_search import LastWordScorer
 
 TEXTS = ("when do ferries leave", "dogs of the island", "when do ferries leave", "nothing of the kind")
@@ -61,6 +62,18 @@ class StubbornEncoder(HashingEncoder):
 
     def forward(self, prepared: Sequence[PreparedText], kind: TextKind, *, fast: bool) -> Any:
         self.forwards.append(len(prepared))
+        return super().forward(prepared, kind, fast=fast)
+
+
+class GatedEncoder(HashingEncoder):
+    """Embeds once it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = threading.Event()
+
+    def forward(self, prepared: Sequence[PreparedText], kind: TextKind, *, fast: bool) -> Any:
+        assert self.gate.wait(20)
         return super().forward(prepared, kind, fast=fast)
 
 
@@ -140,24 +153,26 @@ def test_what_fails_fails_alone(island: Service) -> None:
         assert untimed(found).hits == untimed(alone(searcher_of(island), good)).hits
 
 
-def test_a_model_that_takes_too_long_fails_those_that_wait_for_it(
-    island: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Searches for words only have their answers."""
+def test_a_search_waits_its_own_time_for_the_model(island: Service) -> None:
+    """One whose time has passed in the queue ends; those beside it wait on, and words need no model."""
+    encoder = GatedEncoder()
+    searcher = searcher_of(island, encoder, search_timeout_s=20)
+    late = replace(task(island, Query("late ferries")), since=time.monotonic() - 30)
+    batch = searcher.begin([late, task(island, Query("ferries")), task(island, Query("ferries", mode="lexical"))])
 
-    def begin_embedding(*_args: object, **_kwargs: object) -> Any:
-        def wait(timeout_s: float) -> np.ndarray:
-            raise DeadlineExceeded(f"not within {timeout_s} s")
+    def open_afterwards() -> None:
+        wait_for(lambda: batch._searches[0].outcome is not None)
+        encoder.gate.set()
 
-        return wait
-
-    monkeypatch.setattr(type(island.runtime), "begin_embedding", begin_embedding)
-    tasks = [task(island, Query("ferries", mode=mode)) for mode in ("hybrid", "lexical", "vector")]
-    hybrid, lexical, vector = searcher_of(island).begin(tasks).finish()
-    assert isinstance(hybrid, DeadlineExceeded)
-    assert isinstance(vector, DeadlineExceeded)
-    assert isinstance(lexical, Ranking)
-    assert lexical.hits
+    opening = threading.Thread(target=open_afterwards)
+    opening.start()
+    expired, found, words = batch.finish()
+    opening.join()
+    assert isinstance(expired, DeadlineExceeded)
+    assert "20 s" in str(expired)
+    for one in (found, words):
+        assert isinstance(one, Ranking)
+        assert one.hits
 
 
 def test_what_takes_long_is_not_light(island: Service) -> None:

@@ -42,7 +42,7 @@ def ferries(service: Service) -> Service:
 def test_the_second_identical_query_asks_nobody(ferries: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither model nor index: the hits are the same, and the only stage is the cache."""
     first = found(ferries)
-    monkeypatch.setattr(ModelRuntime, "begin_embedding", None)
+    monkeypatch.setattr(ModelRuntime, "begin_queries", None)
     monkeypatch.setattr("retrieve.search_batch.query_terms", None)
     second = found(ferries)
     assert second.hits == first.hits
@@ -51,7 +51,7 @@ def test_the_second_identical_query_asks_nobody(ferries: Service, monkeypatch: p
 
 def test_a_query_is_embedded_once(ferries: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another filter, another ranking; the vector is the same."""
-    monkeypatch.setattr(ModelRuntime, "begin_embedding", None)
+    monkeypatch.setattr(ModelRuntime, "begin_queries", None)
     assert ids(found(ferries, Query(FERRIES.text, filter={"document_id": "a.txt"}))) == {"a.txt"}
     assert ferries.searcher.cache_stats()["query_embeddings"].hits == 1
 

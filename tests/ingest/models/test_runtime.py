@@ -97,6 +97,24 @@ def test_results_come_in_the_order_of_the_texts(runtime: ModelRuntime, encoder: 
         np.testing.assert_array_equal(vectors, HashingEncoder().encode(texts, "document", fast=True))
 
 
+def test_queries_begun_together_share_a_forward_and_are_waited_for_one_by_one(
+    runtime: ModelRuntime, encoder: RecordingEncoder, callers: ThreadPoolExecutor
+) -> None:
+    """One that its caller gave up is left undone; the others have their own rows, in their order."""
+    first, queued = hold(runtime, encoder, callers)
+    texts = ["a long query of many words", "short", "given up"]
+    long, short, given_up = runtime.begin_queries(encoder, texts)
+    queued(3)
+    with pytest.raises(DeadlineExceeded):
+        given_up(0)
+    encoder.gate.set()
+    first.result(20)
+    np.testing.assert_array_equal(
+        np.stack([long(20), short(20)]), HashingEncoder().encode(texts[:2], "query", fast=True)
+    )
+    assert encoder.forwards[1:] == [("query fast", ["short", "a long query of many words"])]
+
+
 def test_what_is_queued_shares_a_forward(
     runtime: ModelRuntime, encoder: RecordingEncoder, callers: ThreadPoolExecutor
 ) -> None:
