@@ -95,7 +95,14 @@ def in_process(passages: Mapping[str, str], data: Path, queries: Iterator[str], 
         for query in islice(queries, _WARM_UP):
             search(query)
         row["loads"] = [
-            asdict(measure_load(lambda: search, list(islice(queries, arguments.searches)), clients=clients))
+            asdict(
+                measure_load(
+                    lambda: search,
+                    list(islice(queries, arguments.searches)),
+                    clients=clients,
+                    within_s=arguments.seconds,
+                )
+            )
             for clients in arguments.clients
         ]
     row["disk_mib"] = folder_mib(data)
@@ -115,7 +122,15 @@ def over_http(passages: int, data: Path, queries: Iterator[str], arguments: argp
         for query in islice(queries, _WARM_UP):
             warm(query)
         loads = [
-            asdict(measure_load(connect, list(islice(queries, arguments.searches)), clients=clients, pid=pid))
+            asdict(
+                measure_load(
+                    connect,
+                    list(islice(queries, arguments.searches)),
+                    clients=clients,
+                    pid=pid,
+                    within_s=arguments.seconds,
+                )
+            )
             for clients in arguments.clients
         ]
         return {"system": "citewell over HTTP", "passages": passages, "loads": loads}
@@ -141,7 +156,14 @@ def words_alone(passages: Mapping[str, str], queries: Iterator[str], arguments: 
             return snapshot.search(analyse_query(query), top_k=10)
 
         row["loads"] = [
-            asdict(measure_load(lambda: search, list(islice(queries, arguments.searches)), clients=clients))
+            asdict(
+                measure_load(
+                    lambda: search,
+                    list(islice(queries, arguments.searches)),
+                    clients=clients,
+                    within_s=arguments.seconds,
+                )
+            )
             for clients in arguments.clients
         ]
         index.close()
@@ -153,7 +175,8 @@ def peer(system: str, task: Path, passages: int, arguments: argparse.Namespace) 
     out = task / f"{system}.json"
     command = [arguments.peers, "-m", peer_speed.__name__, str(task), str(out), "--system", system]
     command += ["--passages", str(passages), "--searches", str(arguments.searches)]
-    command += ["--ingested", str(arguments.ingested), "--clients", *map(str, arguments.clients)]
+    command += ["--ingested", str(arguments.ingested), "--seconds", str(arguments.seconds)]
+    command += ["--clients", *map(str, arguments.clients)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - asked for
     if done.returncode:
         sys.stderr.write(f"{system} failed at {passages} passages: {done.stderr[-2000:]}\n")
@@ -214,6 +237,7 @@ def main() -> None:
     parser.add_argument("--words", type=int, default=50_000, help="passages of BM25 alone")
     parser.add_argument("--ingested", type=int, default=300, help="passages that peers embed to time ingestion")
     parser.add_argument("--searches", type=int, default=100, help="searches a number of clients")
+    parser.add_argument("--seconds", type=float, default=15, help="longest time of a number of clients")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 16, 64])
     parser.add_argument("--markdown", type=Path, help="file for the tables")
     parser.add_argument("--plot", type=Path, help="SVG file for the plot")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import statistics
 import threading
@@ -27,12 +28,18 @@ class Load:
 
 
 def measure_load(
-    connect: Callable[[], Search], queries: Sequence[str], *, clients: int, pid: int | None = None
+    connect: Callable[[], Search],
+    queries: Sequence[str],
+    *,
+    clients: int,
+    pid: int | None = None,
+    within_s: float = math.inf,
 ) -> Load:
     """Shares the queries out among the clients; the clock runs from the first request to the last reply.
 
-    `connect` is called once a client, in its thread. Processor time is that of process `pid`, by default of this one.
-    Raises `RuntimeError` when a search failed.
+    `connect` is called once a client, in its thread. A client that has had an answer asks nothing more once `within_s`
+    are over. Processor time is that of process `pid`, by default of this one. Raises `RuntimeError` when a search
+    failed.
     """
     pending, lock = iter(queries), threading.Lock()
     times: list[float] = []
@@ -46,9 +53,12 @@ def measure_load(
                     query = next(pending, None)
                 if query is None:
                     return
-                begun = time.perf_counter()
+                asked = time.perf_counter()
                 search(query)
-                times.append((time.perf_counter() - begun) * 1000)
+                ended = time.perf_counter()
+                times.append((ended - asked) * 1000)
+                if ended - begun > within_s:
+                    return
         except Exception as failure:  # noqa: BLE001 - it is told below, with the others
             failures.append(failure)
 
@@ -59,7 +69,7 @@ def measure_load(
     for thread in threads:
         thread.join()
     seconds, spent_s = time.perf_counter() - begun, cpu_s(pid) - cpu_begun
-    if len(times) < len(queries):
+    if failures or not times:
         raise RuntimeError(f"only {len(times)} of {len(queries)} searches were answered: {failures[:1]}")
     ordered = sorted(times)
     p95 = ordered[int(0.95 * len(ordered))]

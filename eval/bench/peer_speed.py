@@ -196,7 +196,10 @@ def measure(system: str, task: Task, arguments: argparse.Namespace) -> dict[str,
     for _ in range(_WARM_UP):
         built.search(next(queries))
     asked = {n: [next(queries) for _ in range(arguments.searches)] for n in arguments.clients}
-    row["loads"] = [asdict(measure_load(lambda: built.search, some_of, clients=n)) for n, some_of in asked.items()]
+    row["loads"] = [
+        asdict(measure_load(lambda: built.search, some_of, clients=n, within_s=arguments.seconds))
+        for n, some_of in asked.items()
+    ]
     return row
 
 
@@ -209,6 +212,7 @@ def main() -> None:
     parser.add_argument("--passages", type=int, required=True)
     parser.add_argument("--ingested", type=int, default=0, help="passages embedded to time ingestion")
     parser.add_argument("--searches", type=int, default=100, help="searches a number of clients")
+    parser.add_argument("--seconds", type=float, default=15, help="longest time of a number of clients")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 16, 64])
     arguments = parser.parse_args()
     row = measure(arguments.system, Task.load(arguments.task), arguments)

@@ -35,3 +35,10 @@ def test_a_failed_search_ends_the_measurement() -> None:
 
     with pytest.raises(RuntimeError, match=r"only 0 of 2 searches.*no a"):
         measure_load(lambda: search, ["a", "b"], clients=1)
+
+
+def test_a_slow_system_is_asked_less() -> None:
+    """Each client once at least, and nothing after the time is over."""
+    asked: list[str] = []
+    load = measure_load(lambda: asked.append, [f"query {number}" for number in range(20)], clients=3, within_s=0)
+    assert 1 <= load.searches == len(asked) <= 3
