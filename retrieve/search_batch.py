@@ -78,7 +78,11 @@ class PendingSearch:
             yield
         except Exception as failure:  # noqa: BLE001 - it belongs to this search, not to those beside it
             self.outcome = failure
-        self.timings[name] = round((time.perf_counter() - begun) * 1000, 3)
+        self.note(name, begun)
+
+    def note(self, stage: str, begun: float) -> None:
+        """The stage has taken from `begun` (`time.perf_counter`) until now."""
+        self.timings[stage] = round((time.perf_counter() - begun) * 1000, 3)
 
 
 class SearchBatch:
@@ -107,10 +111,12 @@ class SearchBatch:
             if search.task.query.mode != "vector":
                 with search.stage("lexical"):
                     search.lexical = self._lexical(search)
+        begun = time.perf_counter()
         for search, wait in self._embedding:
             if search.outcome is None:
                 with search.stage("embed"):
                     self._embed(search, wait)
+                search.note("embed", begun)
 
     def finish(self) -> list[Ranking | Exception]:
         """The outcome of each search, in order."""
@@ -195,7 +201,7 @@ class SearchBatch:
         for search in searches:
             with search.stage("hydrate"):
                 search.hits = self._parts.hydration.hits(search.fused, rows, credibility_weight=weight)
-            search.timings["hydrate"] = round((time.perf_counter() - begun) * 1000, 3)
+            search.note("hydrate", begun)
 
     def _order(self, search: PendingSearch) -> None:
         """The hits as they are shown."""

@@ -130,8 +130,11 @@ def test_a_batch_embeds_once_and_reads_once(island: Service, monkeypatch: pytest
     encoder.forwards.clear()
     read = Catalogue.read
     monkeypatch.setattr(Catalogue, "read", lambda self: (reads.append(self), read(self))[1])
-    found = searcher.begin([task(island, Query(f"ferries {number}")) for number in range(7)]).finish()
-    assert all(isinstance(one, Ranking) and one.hits for one in found)
+    outcomes = searcher.begin([task(island, Query(f"ferries {number}")) for number in range(7)]).finish()
+    found = [one for one in outcomes if isinstance(one, Ranking) and one.hits]
+    assert len(found) == 7
+    waited = [one.timings_ms["embed"] for one in found]
+    assert waited == sorted(waited)  # of what is made together, everyone has waited for all of it
     assert encoder.forwards == [7]
     assert len(reads) <= 1
 
