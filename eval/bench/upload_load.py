@@ -1,4 +1,4 @@
-"""Searching while others upload: `python -m eval.bench.upload_load --url URL [--seconds 20] [--searches 200]`.
+"""Searching while others upload: `python -m eval.bench.upload_load --url URL [--searches 200] [--no-rerank]`.
 
 Some clients search a running service, first alone and then while as many others upload small files one after the other.
 Each part lasts so many seconds, and until so many searches have been answered. Prints one JSON object: the 50th and
@@ -44,24 +44,29 @@ class _Tally:
             self.statuses[f"{what} {response.status_code}"] += 1
 
 
-def measure(url: str, *, clients: int, seconds: float, searches: int) -> dict[str, Any]:
+def measure(url: str, *, clients: int, seconds: float, searches: int, rerank: bool) -> dict[str, Any]:
     """Both parts, one after the other."""
     with httpx.Client(base_url=url, timeout=120) as client:
         client.put(f"/v1/collections/{_COLLECTION}", json={}).raise_for_status()
         _seed(client)
-    alone = _run(url, searchers=clients, uploaders=0, seconds=seconds, searches=searches)
-    loaded = _run(url, searchers=clients, uploaders=clients, seconds=seconds, searches=searches)
+    alone, loaded = (
+        _run(url, rerank, searchers=clients, uploaders=uploaders, seconds=seconds, searches=searches)
+        for uploaders in (0, clients)
+    )
     return {
         "clients": clients,
+        "rerank": rerank,
         "seconds": seconds,
         "alone": _report(alone),
         "while others upload": {**_report(loaded), "files_uploaded": loaded.uploaded},
     }
 
 
-def _run(url: str, *, searchers: int, uploaders: int, seconds: float, searches: int) -> _Tally:
+def _run(url: str, rerank: bool, *, searchers: int, uploaders: int, seconds: float, searches: int) -> _Tally:
     tally, ended = _Tally(), threading.Event()
-    threads = [threading.Thread(target=_search, args=(url, number, ended, tally)) for number in range(searchers)]
+    threads = [
+        threading.Thread(target=_search, args=(url, rerank, number, ended, tally)) for number in range(searchers)
+    ]
     threads += [threading.Thread(target=_upload, args=(url, number, ended, tally)) for number in range(uploaders)]
     for thread in threads:
         thread.start()
@@ -75,11 +80,11 @@ def _run(url: str, *, searchers: int, uploaders: int, seconds: float, searches: 
     return tally
 
 
-def _search(url: str, number: int, ended: threading.Event, tally: _Tally) -> None:
+def _search(url: str, rerank: bool, number: int, ended: threading.Event, tally: _Tally) -> None:
     chance = random.Random(number)  # noqa: S311 - chance, not secrets
     with httpx.Client(base_url=url, timeout=120) as client:
         while not ended.is_set():
-            body = {"query": _text(chance, 1), "top_k": 10}
+            body = {"query": _text(chance, 1), "top_k": 10, "rerank": rerank}
             begun = time.perf_counter()
             response = client.post(f"/v1/collections/{_COLLECTION}/search", json=body)
             if response.is_success:
@@ -135,8 +140,15 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--searches", type=int, default=200, help="least searches of a part")
+    parser.add_argument("--no-rerank", action="store_true", help="search without the reranker")
     arguments = parser.parse_args()
-    report = measure(arguments.url, clients=arguments.clients, seconds=arguments.seconds, searches=arguments.searches)
+    report = measure(
+        arguments.url,
+        clients=arguments.clients,
+        seconds=arguments.seconds,
+        searches=arguments.searches,
+        rerank=not arguments.no_rerank,
+    )
     sys.stdout.write(json.dumps(report, indent=2) + "\n")
 
 
