@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +67,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     with ThreadPoolExecutor(threads, thread_name_prefix="request") as executor:
         asyncio.get_running_loop().set_default_executor(executor)
         endpoint = McpEndpoint(service, app.state.admission)
-        app.state.search_queue = SearchQueue(service.searcher, rendered)
-        async with endpoint.running():
-            app.state.mcp = endpoint
+        async with aclosing(SearchQueue(service.searcher, rendered)) as queue, endpoint.running():
+            app.state.search_queue, app.state.mcp = queue, endpoint
             yield
-        await app.state.search_queue.aclose()
         if service.language_model is not None:
             await service.language_model.aclose()
 
