@@ -11,6 +11,7 @@ from api.bootstrap import Service
 from generate.answer import Answer, AnswerEvent, DoneEvent, Question
 from ingest.collections import Collection
 from ingest.errors import FieldProblem, InvalidInput
+from ingest.models import arrives_now
 
 
 @asynccontextmanager
@@ -32,6 +33,7 @@ async def answering(
         access=caller.access,
         key_id=caller.key_id,
     )
+    arrives_now()
     async with aclosing(cast(AsyncGenerator[AnswerEvent, None], events)):
         yield events
 

@@ -53,7 +53,7 @@ from ingest.generations import GenerationSpec
 from ingest.history import HistoryHandler, HistoryKeeper
 from ingest.jobs import JobHandler, JobRunner, Jobs
 from ingest.memory import MemoryKeeper
-from ingest.models import Encoder, ModelRuntime, PassageReader, Priority, SentenceTransformerEncoder
+from ingest.models import Encoder, ModelRuntime, PassageReader, Priority, SentenceTransformerEncoder, device_of
 from ingest.originals import remove_all_unneeded
 from ingest.owner import DataDirectory, Ownership
 from ingest.parsing import ParseLimits, ParserPool
@@ -210,7 +210,7 @@ def open_service(
         blobs = BlobStore(settings.data_dir / "blobs")
         blobs.discard_incoming()
         remove_all_unneeded(catalogue, blobs)
-        runtime = ModelRuntime(query_queue_max=settings.model_queue_max)
+        runtime = ModelRuntime(query_queue_max=settings.model_queue_max, device=device_of(settings.device))
         stack.callback(runtime.close)
         encoders = Encoders(settings, load or load_encoder(settings))
         reader = (read or load_reader(settings))(encoders.default) if wants_reader(settings) else None

@@ -1,13 +1,16 @@
 """The model runtime and the models it runs (sentence-transformers)."""
 
 from ingest.models.cross_encoder import CrossEncoderScorer, Pair, PairScorer
+from ingest.models.device import Device, device_of
 from ingest.models.encoder import Encoder, FloatArray, PreparedText, SentenceTransformerEncoder, TextKind
 from ingest.models.joint_reader import JointReader
 from ingest.models.reading import PassageReader, Reading, SpanScore
-from ingest.models.runtime import ModelRuntime, Priority
+from ingest.models.runtime import ModelRuntime
+from ingest.models.waiting import Priority, arrives_now
 
 __all__ = [
     "CrossEncoderScorer",
+    "Device",
     "Encoder",
     "FloatArray",
     "JointReader",
@@ -21,4 +24,6 @@ __all__ = [
     "SentenceTransformerEncoder",
     "SpanScore",
     "TextKind",
+    "arrives_now",
+    "device_of",
 ]

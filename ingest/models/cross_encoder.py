@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -37,7 +38,9 @@ class CrossEncoderScorer:
                 code="model_unavailable",
             ) from failure
         self.name = name
+        self._one_at_a_time = threading.Lock()  # its tokeniser keeps its padding in a shared state
 
     def score(self, pairs: Sequence[Pair]) -> FloatArray:
-        scores = self._model.predict(list(pairs), batch_size=max(1, len(pairs)), show_progress_bar=False)
+        with self._one_at_a_time:
+            scores = self._model.predict(list(pairs), batch_size=max(1, len(pairs)), show_progress_bar=False)
         return np.asarray(scores, dtype=np.float32).reshape(len(pairs), -1)[:, 0]

@@ -1,9 +1,9 @@
 """The one place where models run: loaded once, shared by ingest, search, reranking and reading.
 
-One worker thread drives the device with continuous batching: there is no wait window, a batch is whatever is queued for
-one model when the device becomes free. Queries go before bulk work, and a bulk forward is kept to about
-`bulk_forward_s`, so that a query never waits long behind an ingest. The queue for queries is bounded. Knows nothing of
-what vectors and scores mean.
+Worker threads drive the device with continuous batching: there is no wait window, a batch is what is queued for one
+model when a worker becomes free. Of a model's queries the oldest goes first; all go before bulk work, of which one
+forward runs at a time, kept to about `bulk_forward_s`, so that a query never waits long behind an ingest. The queue for
+queries is bounded. Knows nothing of what vectors and scores mean.
 """
 
 from __future__ import annotations
@@ -11,10 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from enum import IntEnum
 from functools import partial
 from typing import Any
 
@@ -22,8 +19,10 @@ import numpy as np
 
 from ingest.errors import CitewellError, DeadlineExceeded, Overloaded, Unavailable
 from ingest.models.cross_encoder import Pair, PairScorer
+from ingest.models.device import Device
 from ingest.models.encoder import Encoder, FloatArray, TextKind
 from ingest.models.reading import PassageReader, Reading
+from ingest.models.waiting import Item, Lane, Priority, Request
 
 _LOG = logging.getLogger(__name__)
 _QUERY_BATCH_MAX = 64
@@ -32,55 +31,27 @@ _BULK_BATCH_MAX = 256
 _BULK_COST_MIN = 1_500  # a slow (or busy) machine must not end up with batches of one
 
 
-class Priority(IntEnum):
-    """Order of service: someone waits for a query; bulk work has time."""
-
-    QUERY = 0
-    BULK = 1
-
-
-@dataclass(eq=False)
-class _Request:
-    """What one caller waits for: a slot for each of its items."""
-
-    results: list[Any]
-    missing: int
-    done: threading.Event = field(default_factory=threading.Event)
-    error: Exception | None = None
-    abandoned: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    request: _Request
-    slot: int
-    content: Any
-    cost: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Lane:
-    """A queue of items that may share a forward: same priority, same model, same operation."""
-
-    priority: Priority
-    operation: str
-    run: Callable[[Sequence[Any]], Sequence[Any] | FloatArray]
-    items: deque[_Item] = field(default_factory=deque)
-
-
 class ModelRuntime:
     """Runs forwards for all callers. Thread-safe; `close` fails what is still queued with `Unavailable`."""
 
-    def __init__(self, *, query_queue_max: int = 4096, bulk_forward_s: float = 0.1) -> None:
+    def __init__(
+        self, *, query_queue_max: int = 4096, bulk_forward_s: float = 0.1, device: Device | None = None
+    ) -> None:
+        self._device = device or Device()
         self._query_queue_max = query_queue_max
         self._bulk_forward_s = bulk_forward_s
-        self._lanes: dict[tuple[Priority, str], _Lane] = {}
+        self._lanes: dict[tuple[Priority, str], Lane] = {}
         self._queued_queries = 0
         self._cost_per_s = 10_000.0
         self._wake = threading.Condition()
         self._closed = False
-        self._worker = threading.Thread(target=self._serve, name="model-worker", daemon=True)
-        self._worker.start()
+        self._running: list[Priority] = []
+        self._workers = [
+            threading.Thread(target=self._serve, name=f"model-worker-{number}", daemon=True)
+            for number in range(self._device.workers)
+        ]
+        for worker in self._workers:
+            worker.start()
 
     def embed(
         self,
@@ -102,8 +73,8 @@ class ModelRuntime:
         if not texts:
             return np.empty((0, encoder.dimensions), dtype=np.float32)
         prepared = encoder.prepare(texts, kind)  # here, on the caller's thread, while the worker runs other forwards
-        request = _Request(results=[None] * len(texts), missing=len(texts))
-        items = [_Item(request, slot, one, one.tokens) for slot, one in enumerate(prepared)]
+        request = Request(results=[None] * len(texts), missing=len(texts))
+        items = [Item(request, slot, one, one.tokens) for slot, one in enumerate(prepared)]
         self._enqueue_texts(encoder, kind, priority, items)
         return np.stack(_result(request, timeout_s, given_up, progress))
 
@@ -114,8 +85,8 @@ class ModelRuntime:
         The caller's thread is free meanwhile. A query that nobody waits for any longer does not end the others.
         """
         prepared = encoder.prepare(queries, "query")
-        requests = [_Request(results=[None], missing=1) for _ in prepared]
-        items = [_Item(request, 0, one, one.tokens) for request, one in zip(requests, prepared, strict=True)]
+        requests = [Request(results=[None], missing=1) for _ in prepared]
+        items = [Item(request, 0, one, one.tokens) for request, one in zip(requests, prepared, strict=True)]
         self._enqueue_texts(encoder, "query", Priority.QUERY, items)
         return [partial(_only_result, request) for request in requests]
 
@@ -148,15 +119,16 @@ class ModelRuntime:
         return self._run(priority, operation, reader.read, pairs, _pair_costs(pairs), timeout_s) if pairs else []
 
     def ping(self) -> None:
-        """Raise `Unavailable` unless the worker lives."""
-        if self._closed or not self._worker.is_alive():
+        """Raise `Unavailable` unless the workers live."""
+        if self._closed or not all(worker.is_alive() for worker in self._workers):
             raise Unavailable("the model worker has stopped; restart the service", code="model_unavailable")
 
     def close(self) -> None:
         with self._wake:
             self._closed = True
             self._wake.notify_all()
-        self._worker.join()
+        for worker in self._workers:
+            worker.join()
 
     def _run(
         self,
@@ -167,12 +139,12 @@ class ModelRuntime:
         costs: Sequence[int],
         timeout_s: float | None,
     ) -> list[Any]:
-        request = _Request(results=[None] * len(contents), missing=len(contents))
-        items = [_Item(request, slot, *one) for slot, one in enumerate(zip(contents, costs, strict=True))]
+        request = Request(results=[None] * len(contents), missing=len(contents))
+        items = [Item(request, slot, *one) for slot, one in enumerate(zip(contents, costs, strict=True))]
         self._enqueue(priority, operation, run, items)
         return _result(request, timeout_s)
 
-    def _enqueue_texts(self, encoder: Encoder, kind: TextKind, priority: Priority, items: list[_Item]) -> None:
+    def _enqueue_texts(self, encoder: Encoder, kind: TextKind, priority: Priority, items: list[Item]) -> None:
         operation = f"embed:{kind}:{encoder.name}:{encoder.revision}"
         self._enqueue(priority, operation, lambda batch: encoder.forward(batch, kind, fast=True), items)
 
@@ -181,7 +153,7 @@ class ModelRuntime:
         priority: Priority,
         operation: str,
         run: Callable[[Sequence[Any]], Sequence[Any] | FloatArray],
-        items: list[_Item],
+        items: list[Item],
     ) -> None:
         with self._wake:
             if self._closed:
@@ -190,49 +162,67 @@ class ModelRuntime:
                 if self._queued_queries + len(items) > self._query_queue_max:
                     raise Overloaded(f"{self._queued_queries} texts wait for the model; try again in a moment")
                 self._queued_queries += len(items)
-            lane = self._lanes.setdefault((priority, operation), _Lane(priority, operation, run))
+            lane = self._lanes.setdefault((priority, operation), Lane(priority, operation, run))
             # items of like length share a forward, so that little of it is padding
-            lane.items.extend(sorted(items, key=lambda item: item.cost))
+            lane.add(sorted(items, key=lambda item: item.cost))
             self._wake.notify()
 
     def _serve(self) -> None:
         while True:
             with self._wake:
-                while not self._lanes and not self._closed:
+                while not (key := self._next_lane()) and not self._closed:
                     self._wake.wait()
-                if self._closed:
+                if self._closed or not key:
                     self._fail_queued()
                     return
-                lane, batch = self._take_batch()
-            if batch:
-                self._forward(lane, batch)
+                lane, batch = self._take_batch(key)
+                self._running.append(lane.priority)
+                more = self._next_lane() is not None
+                others = min(len(self._running) - 1 + more, self._device.workers - 1)
+                if more:
+                    self._wake.notify()
+            try:
+                if batch:
+                    self._device.share(1 + others)
+                    self._forward(lane, batch)
+            finally:
+                with self._wake:
+                    self._running.remove(lane.priority)
+                    self._wake.notify()
 
-    def _take_batch(self) -> tuple[_Lane, list[_Item]]:
-        """The next batch of the lane to be served; called with the lock held and at least one lane."""
-        key = min(self._lanes, key=lambda lane_key: lane_key[0])
+    def _next_lane(self) -> tuple[Priority, str] | None:
+        """The lane to be served next; called with the lock held."""
+        key = min(self._lanes, key=lambda lane_key: lane_key[0], default=None)
+        return None if key is not None and key[0] is Priority.BULK and Priority.BULK in self._running else key
+
+    def _take_batch(self, key: tuple[Priority, str]) -> tuple[Lane, list[Item]]:
+        """The next batch of a lane; called with the lock held."""
         lane = self._lanes.pop(key)
-        batch: list[_Item] = []
-        longest = 0
-        while lane.items and self._fits(lane.priority, len(batch) + 1, max(longest, lane.items[0].cost)):
+        batch: list[Item] = []
+        longest = cost = 0
+        while lane.items and self._joins(lane, batch, max(longest, lane.items[0].cost), cost + lane.items[0].cost):
             item = lane.items.popleft()
             if lane.priority is Priority.QUERY:
                 self._queued_queries -= 1
             if not item.request.abandoned:
                 batch.append(item)
-                longest = max(longest, item.cost)
+                longest, cost = max(longest, item.cost), cost + item.cost
         if lane.items:
             self._lanes[key] = lane  # goes behind the other lanes of its priority
         return lane, batch
 
-    def _fits(self, priority: Priority, size: int, longest: int) -> bool:
-        if size == 1:
+    def _joins(self, lane: Lane, batch: Sequence[Item], longest: int, cost: int) -> bool:
+        """Whether the lane's next item shares a forward with the batch, of which that would be the cost."""
+        if not batch:
             return True
-        if priority is Priority.QUERY:
-            return size <= _QUERY_BATCH_MAX
+        if lane.priority is Priority.QUERY:
+            together = lane.items[0].request is batch[-1].request
+            limit = self._device.batch_cost
+            return len(batch) < _QUERY_BATCH_MAX and (together or limit is None or cost <= limit)
         budget = max(self._cost_per_s * self._bulk_forward_s, _BULK_COST_MIN)
-        return size <= _BULK_BATCH_MAX and size * longest <= budget
+        return len(batch) < _BULK_BATCH_MAX and (len(batch) + 1) * longest <= budget
 
-    def _forward(self, lane: _Lane, batch: list[_Item]) -> None:
+    def _forward(self, lane: Lane, batch: list[Item]) -> None:
         begun = time.monotonic()
         try:
             rows = lane.run([item.content for item in batch])
@@ -245,13 +235,14 @@ class ModelRuntime:
         if lane.priority is Priority.BULK:
             rate = sum(item.cost for item in batch) / max(time.monotonic() - begun, 1e-4)
             self._cost_per_s += 0.2 * (rate - self._cost_per_s)
-        for item, row in zip(batch, rows, strict=True):
-            item.request.results[item.slot] = row
-            item.request.missing -= 1
-            if item.request.missing == 0:
-                item.request.done.set()
+        with self._wake:  # another worker may have a part of the same request
+            for item, row in zip(batch, rows, strict=True):
+                item.request.results[item.slot] = row
+                item.request.missing -= 1
+                if item.request.missing == 0:
+                    item.request.done.set()
 
-    def _fail(self, batch: Sequence[_Item], failure: Exception) -> None:
+    def _fail(self, batch: Sequence[Item], failure: Exception) -> None:
         for item in batch:
             item.request.error = failure
             item.request.abandoned = True
@@ -269,7 +260,7 @@ def _pair_costs(pairs: Sequence[Pair]) -> list[int]:
 
 
 def _result(
-    request: _Request,
+    request: Request,
     timeout_s: float | None,
     given_up: threading.Event | None = None,
     progress: Callable[[list[bool]], None] | None = None,
@@ -293,6 +284,6 @@ def _result(
     return request.results
 
 
-def _only_result(request: _Request, timeout_s: float | None) -> Any:
+def _only_result(request: Request, timeout_s: float | None) -> Any:
     [result] = _result(request, timeout_s)
     return result

@@ -6,12 +6,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 
 import numpy as np
 import pytest
 
 from ingest.errors import DeadlineExceeded, Overloaded, Unavailable
-from ingest.models import FloatArray, ModelRuntime, Pair, PreparedText, Priority, TextKind
+from ingest.models import Device, FloatArray, ModelRuntime, Pair, PreparedText, Priority, TextKind, arrives_now
 from tests.fakes import HashingEncoder, OverlapReader
 from tests.ingest.support import wait_for
 
@@ -84,6 +85,93 @@ def hold(
         wait_for(lambda: sum(len(lane.items) for lane in list(runtime._lanes.values())) == count)
 
     return first, queued
+
+
+@pytest.fixture
+def cores() -> Iterator[tuple[ModelRuntime, list[int]]]:
+    """A runtime of two workers, and among how many each forward had to share the device."""
+    sharers: list[int] = []
+    opened = ModelRuntime(device=Device(workers=2, batch_cost=8, share=sharers.append))
+    yield opened, sharers
+    opened.close()
+
+
+def test_forwards_run_side_by_side_and_share_the_device(
+    cores: tuple[ModelRuntime, list[int]], callers: ThreadPoolExecutor
+) -> None:
+    """One alone has it to itself; the second, while the first runs, has half."""
+    runtime, sharers = cores
+    one, other = RecordingEncoder("one"), RecordingEncoder("other")
+    one.gate.clear()
+    first = callers.submit(query, runtime, one, "first")
+    wait_for(lambda: len(one.forwards) == 1)
+    query(runtime, other, "second")
+    one.gate.set()
+    first.result(20)
+    query(runtime, other, "third")
+    assert sharers == [1, 2, 1]
+
+
+def test_parts_of_one_request_run_side_by_side(
+    cores: tuple[ModelRuntime, list[int]], encoder: RecordingEncoder, callers: ThreadPoolExecutor
+) -> None:
+    """More texts than fit one forward: the second worker takes the rest at once."""
+    runtime, _ = cores
+    encoder.gate.clear()
+    texts = [f"text {number}" for number in range(100)]
+    asked = callers.submit(query, runtime, encoder, *texts)
+    wait_for(lambda: len(encoder.forwards) == 2)
+    encoder.gate.set()
+    np.testing.assert_array_equal(asked.result(20), HashingEncoder().encode(texts, "query", fast=False))
+
+
+def test_bulk_work_leaves_a_worker_to_the_queries(
+    cores: tuple[ModelRuntime, list[int]], encoder: RecordingEncoder, callers: ThreadPoolExecutor
+) -> None:
+    """However much of it waits, one forward of it runs at a time."""
+    runtime, _ = cores
+    other = RecordingEncoder("other")
+    for one in (encoder, other):
+        one.gate.clear()
+    piles = [callers.submit(bulk, runtime, one, "document") for one in (encoder, other)]
+    wait_for(lambda: len(encoder.forwards) + len(other.forwards) == 1)
+    asked = RecordingEncoder("asked")
+    query(runtime, asked, "question")
+    assert len(encoder.forwards) + len(other.forwards) == 1
+    for one in (encoder, other):
+        one.gate.set()
+    for pile in piles:
+        pile.result(20)
+
+
+def test_old_work_goes_before_new_and_is_not_mixed_with_it_where_that_costs_too_much(
+    callers: ThreadPoolExecutor,
+) -> None:
+    """What a question asks for later takes its turn as of the time when the question arrived."""
+    runtime, encoder = ModelRuntime(device=Device(batch_cost=8)), RecordingEncoder()
+
+    def asked(*texts: str) -> FloatArray:
+        arrives_now()
+        return query(runtime, encoder, *texts)
+
+    def asked_again(texts: Sequence[str], later: threading.Event) -> None:
+        arrives_now()
+        assert later.wait(20)
+        query(runtime, encoder, *texts)
+
+    first, queued = hold(runtime, encoder, callers)
+    later = threading.Event()
+    waiting = [callers.submit(copy_context().run, asked_again, ["old " * 4, "old " * 5], later)]
+    time.sleep(0.01)  # so that the next one arrives after it by the clock
+    waiting += [callers.submit(copy_context().run, asked, "new " * 6, "new " * 7)]
+    queued(2)
+    later.set()
+    queued(4)
+    encoder.gate.set()
+    for future in (first, *waiting):
+        future.result(20)
+    runtime.close()
+    assert [{text.split()[0] for text in texts} for _, texts in encoder.forwards] == [{"first"}, {"old"}, {"new"}]
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 63, 300])
