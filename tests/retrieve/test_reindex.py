@@ -97,10 +97,10 @@ def test_headings_survive(service: Service, parser: TextParser) -> None:
     """Chunks are made of the stored text and its headings, not of the file: nothing is parsed again."""
     original = parser.parse
 
-    def parse(source):  # type: ignore[no-untyped-def]
+    def parse(source, *, given_up):  # type: ignore[no-untyped-def]
         from dataclasses import replace
 
-        parsed = original(source)
+        parsed = original(source, given_up=given_up)
         return replace(parsed, headings=(Heading(1, "Timetable", parsed.text.index("Sentence number 20")),))
 
     parser.parse = parse  # type: ignore[method-assign]
