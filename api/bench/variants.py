@@ -163,7 +163,9 @@ def upload(service: Service, passages: Sequence[Passage]) -> None:
 
 @contextmanager
 def _client(service: Service) -> Iterator[Client]:
-    with InProcessTransport(create_app(service)) as transport, Client(transport=transport) as client:
+    app = create_app(service)
+    lifespan = app.router.lifespan_context(app)
+    with InProcessTransport(app, lifespan) as transport, Client(transport=transport) as client:
         yield client
 
 

@@ -84,6 +84,6 @@ def _opened(folder: Path, key: str | None) -> Iterator[Client]:
 
             # a directory that is to be served to others can still be filled from this machine before it has a key
             service = stack.enter_context(open_service(read_settings(data_dir=folder, host="127.0.0.1")))
-        model = service.language_model
-        transport = stack.enter_context(InProcessTransport(create_app(service), at_end=model.aclose if model else None))
+        app = create_app(service)
+        transport = stack.enter_context(InProcessTransport(app, app.router.lifespan_context(app)))
         yield stack.enter_context(Client(transport=transport, key=key))

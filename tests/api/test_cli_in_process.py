@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx2
@@ -117,14 +119,32 @@ def test_the_transport_serves_several_threads() -> None:
 
 
 def test_what_was_opened_on_its_loop_is_closed_there() -> None:
-    """Once, before the loop ends: connections belong to the loop that made them."""
+    """Once, before the loop ends and in the task that opened it: connections belong to the loop that made them."""
     ended: list[asyncio.AbstractEventLoop] = []
 
-    async def close() -> None:
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        task = asyncio.current_task()
+        yield
+        assert asyncio.current_task() is task
         ended.append(asyncio.get_running_loop())
 
-    with InProcessTransport(echo, at_end=close) as transport:
+    with InProcessTransport(echo, lifespan()) as transport:
         loop = transport._loop
         assert not ended
     assert ended == [loop]
     assert loop.is_closed()
+
+
+def test_what_cannot_begin_is_told() -> None:
+    """Nothing is left running."""
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        raise ZeroDivisionError
+        yield
+
+    threads = threading.active_count()
+    with pytest.raises(ZeroDivisionError):
+        InProcessTransport(echo, lifespan())
+    assert threading.active_count() == threads
