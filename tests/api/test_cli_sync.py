@@ -58,9 +58,9 @@ def parsed(service: Service, monkeypatch: pytest.MonkeyPatch) -> Sequence[str]:
     handler: Any = service.runner._handlers["ingest"]
     parse = handler._parse
 
-    def watched(task: Any, password: object) -> Any:
+    def watched(task: Any, password: object, given_up: object) -> Any:
         names.append(task.document_id)
-        return parse(task, password)
+        return parse(task, password, given_up)
 
     monkeypatch.setattr(handler, "_parse", watched)
     return names

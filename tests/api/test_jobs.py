@@ -73,7 +73,7 @@ def test_the_state_that_was_seen_is_not_told_again(service: Service, client: htt
 def test_failed_documents_are_retried(client: httpx.Client, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once what stood in the way is gone; the others are not ingested again, and then nothing is left to retry."""
 
-    def refuse(task: object, password: object) -> ParsedDocument:
+    def refuse(task: object, password: object, given_up: object) -> ParsedDocument:
         raise ExtractionFailed("not today")
 
     handler = service.runner._handlers["ingest"]
