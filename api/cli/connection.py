@@ -45,7 +45,7 @@ def connect(url: str | None, data_dir: Path | None, key: str | None, *, create: 
     if not create and not (folder / "catalogue.sqlite").exists():
         raise NotFound(
             f"there is no data in {folder}; name another folder with --data-dir, a server with --url, "
-            "or begin with `citewell ingest`",
+            "or begin with `citewell ingest FOLDER` or `citewell serve --samples`",
             code="data_directory_not_found",
         )
     with _opened(folder, key) as client:
