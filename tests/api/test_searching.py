@@ -92,7 +92,7 @@ async def test_a_search_that_comes_alone_begins_at_once(queue: SearchQueue, sear
 
 
 async def test_what_waits_is_the_next_batch(queue: SearchQueue, searcher: GatedSearcher) -> None:
-    """At most 16 at a time, in order of their coming, each with its own answer."""
+    """At most 8 at a time, in order of their coming, each with its own answer."""
     searcher.gate.clear()
     first = asyncio.create_task(queue.search(task("first")))
     await begun(searcher)
@@ -101,7 +101,7 @@ async def test_what_waits_is_the_next_batch(queue: SearchQueue, searcher: GatedS
     await asyncio.sleep(0)
     searcher.gate.set()
     assert await asyncio.gather(first, *others) == [text.encode() for text in ["first", *texts]]
-    assert searcher.batches == [["first"], texts[:16], texts[16:]]
+    assert searcher.batches == [["first"], texts[:8], texts[8:16], texts[16:]]
 
 
 async def test_what_its_caller_has_left_is_not_begun(queue: SearchQueue, searcher: GatedSearcher) -> None:
