@@ -9,14 +9,25 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from generate.chinese.questions import KINDS, Focus
-from generate.chinese.spans import SPAN_KINDS, TAG_GROUPS, WORDS_MAX, BoolArray, IntArray, Places
+from generate.chinese.spans import (
+    CLAUSE_MARKS,
+    FUNCTION_TAGS,
+    OPENING,
+    SPAN_KINDS,
+    TAG_GROUPS,
+    WORDS_MAX,
+    BoolArray,
+    IntArray,
+    Places,
+)
 from generate.chinese.text import words
 
 FloatArray = NDArray[np.float32]
@@ -41,11 +52,8 @@ _FAR, _NOWHERE = 20, 10_000
 _HEAD_GAP = 4
 _UNIT_CHARS = 2
 _UNSAYING = frozenset({"是", "有", "为"})
-_SKIPPED_TAGS = frozenset({*"upcyxrdfeo", "uj", "ul", "ud", "uv", "uz", "ug"})
 _BEFORE = "是为叫称名于在由被给让向从自与和、，「《“（的了至到"
 _AFTER = "的、，。」》”）（人年所和与等为是地州国在"
-_CLAUSE_MARKS = frozenset("，,。；;：:、！!？?（）()\n")
-_OPENING = frozenset("《“「『")
 _NUMERIC = 6 + 4 + 17
 COLUMNS = (
     len(SENTENCE_FEATURES) + _NUMERIC + len(_BEFORE) + len(_AFTER) + 2 * len(TAG_GROUPS) + len(KINDS) * len(SPAN_KINDS)
@@ -100,7 +108,7 @@ def span_features(focus: Focus, terms: Terms, text: str, shared: Sequence[float]
 
 
 def _content(text: str) -> set[str]:
-    found = {(text[w.start : w.end], w.tag) for w in words(text) if w.tag not in _SKIPPED_TAGS}
+    found = {(text[w.start : w.end], w.tag) for w in words(text) if w.tag not in FUNCTION_TAGS}
     return {word for word, tag in found if word not in _UNSAYING and (len(word) > 1 or tag[0] in "nvma")}
 
 
@@ -129,33 +137,33 @@ class _Occurrences:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Found:
-    """Occurrences of terms in a text, of shape (1, n), and for each term its weight and its columns."""
+    """Occurrences of terms in a text, of shape (1, n), for each term that stands there its weight and its columns, and
+    the weight of all terms: of a long question a sentence holds few.
+    """
 
     start: IntArray
     end: IntArray
     own: tuple[tuple[float, slice], ...]
+    total: float
 
     @classmethod
-    def of(cls, terms: Iterable[str], weights: Mapping[str, float], text: str) -> _Found:
-        parts, own, columns = [], [], 0
-        for term in terms:
-            part = _Occurrences.of(text, term)
-            parts.append(part)
-            own.append((weights[term], slice(columns, columns + part.start.shape[1])))
-            columns += part.start.shape[1]
+    def of(cls, terms: Collection[str], weights: Mapping[str, float], text: str) -> _Found:
+        present = [term for term in terms if term in text]
+        parts = [_Occurrences.of(text, term) for term in present]
+        bounds = np.concatenate([[0], np.cumsum([part.start.shape[1] for part in parts], dtype=np.int64)]).tolist()
         nothing = np.zeros((1, 0), dtype=np.int64)
         return cls(
             np.concatenate([nothing, *(part.start for part in parts)], axis=1),
             np.concatenate([nothing, *(part.end for part in parts)], axis=1),
-            tuple(own),
+            tuple((weights[term], slice(*place)) for term, place in zip(present, pairwise(bounds), strict=True)),
+            sum(weights[term] for term in terms) or 1.0,
         )
 
     def weight(self, hit: BoolArray) -> FloatArray:
         """The share of the weight of all terms that those have of which an occurrence is hit; `hit` is (n_spans, n)."""
-        total = sum(weight for weight, _ in self.own) or 1.0
         share = np.zeros(len(hit), dtype=np.float32)
         for weight, columns in self.own:
-            share += hit[:, columns].any(axis=1) * np.float32(weight / total)
+            share += hit[:, columns].any(axis=1) * np.float32(weight / self.total)
         return share
 
 
@@ -198,9 +206,9 @@ def _words(focus: Focus, text: str, places: Places) -> list[FloatArray]:
     asked, characters = _pairs(focus), set(focus.left + focus.right)
     paired = _running(text[i : i + 2] in asked for i in range(len(text)))
     single = np.array([c in characters for c in text], dtype=np.float32)
-    marks = np.array([True, *(c in _CLAUSE_MARKS for c in text), True])
+    marks = np.array([True, *(c in CLAUSE_MARKS for c in text), True])
     commas, lists = _running(c in "，,；" for c in text), _running(c == "、" for c in text)
-    opening = np.array([False, *(c in _OPENING for c in text)])
+    opening = np.array([False, *(c in OPENING for c in text)])
     at_words = (places.first >= 0) & (places.last >= 0)
     columns = [
         np.where(length > 1, (paired[end - 1] - paired[start]) / np.maximum(length - 1, 1), single[start]),

@@ -97,10 +97,10 @@ class ChineseWeights:
 def read(question: str, hits: Sequence[Hit]) -> Read | None:
     """The spans of the likeliest sentences of the hits; None where no sentence holds one."""
     focus = focus_of(question)
-    sentences = _likeliest(focus, hits)
+    terms, sentences = _likeliest(focus, hits)
     owners: list[int] = []
     places, parts = [], []
-    for index, (terms, sentence) in enumerate(sentences):
+    for index, sentence in enumerate(sentences):
         found = places_of(sentence.text)
         places.append(found)
         if len(found):
@@ -108,11 +108,10 @@ def read(question: str, hits: Sequence[Hit]) -> Read | None:
             owners += [index] * len(found)
     if not parts:
         return None
-    chosen = tuple(sentence for _, sentence in sentences)
-    return Read(focus, chosen, tuple(places), np.concatenate(parts), np.array(owners, dtype=np.int64))
+    return Read(focus, sentences, tuple(places), np.concatenate(parts), np.array(owners, dtype=np.int64))
 
 
-def _likeliest(focus: Focus, hits: Sequence[Hit]) -> list[tuple[Terms, Sentence]]:
+def _likeliest(focus: Focus, hits: Sequence[Hit]) -> tuple[Terms, tuple[Sentence, ...]]:
     passages = [(hit, folded(hit.text), list(_pieces(hit.text))) for hit in hits]
     terms = terms_of(focus, [text[s.start : s.end] for _, text, places in passages for s in places])
     top = max((hit.scores.fused for hit in hits), default=0.0) or 1.0
@@ -138,7 +137,7 @@ def _likeliest(focus: Focus, hits: Sequence[Hit]) -> list[tuple[Terms, Sentence]
             promise = 2 * held + near / 2 + passage + pairs + 1 / (2 * max(hit.rank, 1))
             found.append((promise, Sentence(hit, place, own, shared)))
     found.sort(key=lambda one: -one[0])
-    return [(terms, sentence) for _, sentence in found[:SENTENCES_MAX]]
+    return terms, tuple(sentence for _, sentence in found[:SENTENCES_MAX])
 
 
 def _pieces(text: str) -> Iterator[Span]:

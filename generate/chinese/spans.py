@@ -20,10 +20,12 @@ TAG_GROUPS = ("n", "nr", "ns", "nt", "nz", "m", "q", "t", "v", "a", "eng", "x", 
 WORDS_MAX = 9
 _CHARS_MAX = 48
 _CACHED_SENTENCES = 2048
-_FUNCTION = frozenset({*"upcyxrdfeo", "uj", "ul", "ud", "uv", "uz", "ug"})
-_CLAUSE_MARKS = frozenset("，,。；;：:、！!？?（）()\n")
+FUNCTION_TAGS = frozenset({*"upcyxrdfeo", "uj", "ul", "ud", "uv", "uz", "ug"})
+"""jieba's tags of words that say nothing by themselves, and of punctuation."""
+
+CLAUSE_MARKS = frozenset("，,。；;：:、！!？?（）()\n")
 _CLAUSE_END = re.compile(r"[，,。；;：:！？]")
-_OPENING, _CLOSING = frozenset("《“「『"), frozenset("》”」』")
+OPENING, _CLOSING = frozenset("《“「『"), frozenset("》”」』")
 _TIME = re.compile(
     r"(?:公元前?|西元前?|前)?[0-9一二三四五六七八九〇零十]{1,4}(?:年代?|世纪|月|日|号|时|点)|朝|时期|时代|年间|[春夏秋冬]季|[初末晚后]期"
 )
@@ -67,11 +69,11 @@ def places_of(text: str) -> Places:
 
 def _word_runs(text: str, tokens: tuple[Word, ...]) -> list[tuple[int, int]]:
     heads = [text[word.start : word.end] for word in tokens]
-    marks = [head in _CLAUSE_MARKS for head in heads]
-    content = [not mark and word.tag not in _FUNCTION for word, mark in zip(tokens, marks, strict=True)]
+    marks = [head in CLAUSE_MARKS for head in heads]
+    content = [not mark and word.tag not in FUNCTION_TAGS for word, mark in zip(tokens, marks, strict=True)]
     found = []
     for i, word in enumerate(tokens):
-        if not content[i] and heads[i] not in _OPENING:
+        if not content[i] and heads[i] not in OPENING:
             continue
         for j in range(i, min(len(tokens), i + WORDS_MAX)):
             if marks[j] and heads[j] != "、":
@@ -121,7 +123,7 @@ def _kinds(
     timed = np.zeros(len(start), dtype=bool)
     for begin, stop in times:
         timed |= (start <= begin) & (stop <= end) & (end - stop <= 1)
-    quoted = np.array([False, *(c in _OPENING for c in text)])
+    quoted = np.array([False, *(c in OPENING for c in text)])
     conditions: list[tuple[BoolArray, str]] = [
         (~at_words | (characters([c in "，," for c in text]) > 0), "clause"),
         (timed, "time"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import unicodedata
+from collections.abc import Container
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol, cast
@@ -11,6 +12,10 @@ from typing import Protocol, cast
 from retrieve.analysis import han_converter, han_segmenter
 
 _CACHED_SENTENCES = 4096
+_HAN_FIRST, _HAN_LAST = "\u4e00", "\u9fff"
+_STRANGE_MAX = 4
+"""Characters that jieba's model of unknown words has never seen cost it milliseconds each; a text with more of them is
+cut by the dictionary alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,7 @@ class _Pair(Protocol):
 
 
 class _Tagger(Protocol):
-    def lcut(self, text: str) -> list[_Pair]: ...
+    def lcut(self, text: str, HMM: bool) -> list[_Pair]: ...  # noqa: N803  (jieba's name)
 
 
 class _Chinese:
@@ -36,15 +41,17 @@ class _Chinese:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._tagger: _Tagger | None = None
+        self._loaded: tuple[_Tagger, Container[str]] | None = None
 
-    def tagger(self) -> _Tagger:
+    def load(self) -> tuple[_Tagger, Container[str]]:
+        """The tagger, and the characters that it knows in unknown words."""
         with self._lock:
-            if self._tagger is None:
+            if self._loaded is None:
                 from jieba import posseg
+                from jieba.posseg import char_state_tab_P
 
-                self._tagger = cast(_Tagger, posseg.POSTokenizer(han_segmenter()))
-            return self._tagger
+                self._loaded = (cast(_Tagger, posseg.POSTokenizer(han_segmenter())), char_state_tab_P)
+            return self._loaded
 
 
 _CHINESE = _Chinese()
@@ -63,8 +70,10 @@ def folded(text: str) -> str:
 @lru_cache(maxsize=_CACHED_SENTENCES)
 def words(text: str) -> tuple[Word, ...]:
     """Words of a folded text in order, with white space and punctuation as words of their own (tag `x`)."""
+    tagger, known = _CHINESE.load()
+    strange = sum(_HAN_FIRST <= character <= _HAN_LAST and character not in known for character in text)
     found, start = [], 0
-    for pair in _CHINESE.tagger().lcut(text):
+    for pair in tagger.lcut(text, HMM=strange <= _STRANGE_MAX):
         end = start + len(pair.word)
         found.append(Word(start, end, pair.flag))
         start = end

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from generate.chinese import text as text_module
 from generate.chinese.questions import focus_of
 from generate.chinese.text import folded, words
 
@@ -44,3 +47,21 @@ def test_words_cover_the_text_without_a_gap() -> None:
     cut = words(text)
     assert [word.start for word in cut] == [0, *(word.end for word in cut[:-1])]
     assert cut[-1].end == len(text)
+
+
+def test_words_are_not_guessed_at_where_characters_are_strange(monkeypatch: pytest.MonkeyPatch) -> None:
+    """jieba's model of unknown words takes milliseconds for each: full of them, a text is cut without it."""
+    tagger, known = text_module._CHINESE.load()
+    guessed: dict[str, bool] = {}
+
+    class Watched:
+        def lcut(self, text: str, HMM: bool) -> list[Any]:  # noqa: N803 - jieba's name
+            guessed[text] = HMM
+            return tagger.lcut(text, HMM=HMM)
+
+    monkeypatch.setattr(text_module._CHINESE, "_loaded", (Watched(), known))
+    strange = "龘靐齉爩鱻麤龗灪"
+    named, hostile = f"工程师陈志明设计了{strange[:2]}号", f"工程师陈志明设计了{strange}"
+    assert ("陈志明", "nr") in {(named[w.start : w.end], w.tag) for w in words(named)}
+    assert words(hostile)[-1].end == len(hostile)
+    assert guessed == {named: True, hostile: False}
