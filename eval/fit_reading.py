@@ -3,7 +3,7 @@
 Questions of the `choose` parts, which the reading model was not trained on, over their passages and (as distractors)
 passages of the `train` parts; a third of the gold passages are left out, so that evidence is missing as a service meets
 it. The confidence is fitted on the answers to each half of the questions, as given by a ranking of sentences that was
-fitted on the other half; the shipped ranking is fitted on both. Logistic regressions by scikit-learn; deterministic for
+fitted on the other half; the shipped ranking is fitted on both. Logistic regressions; deterministic for
 a seed.
 """
 
@@ -13,7 +13,7 @@ import argparse
 import json
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
+from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
@@ -50,6 +51,21 @@ SETS = {"squad2_dev_a": 500, "qed_nq_train": 300, "fairytaleqa_train": 300}
 
 REMOVED_SHARE = 1 / 3
 _DISTRACTORS = 600
+_EXPECTED = {
+    "missing": -1.0,
+    "missing_nearby": -1.0,
+    "unknown_names": -1.0,
+    "other_names": -1.0,
+    "other_figures": -1.0,
+    "denied": -3.0,
+    "denying": 0.0,
+    "opposites": -2.0,
+}
+"""Weights of what speaks against an answer as one would guess them, where the questions at hand say nothing: most of
+these signals are rare. None may end up speaking for an answer.
+"""
+
+_VARIANCE = 0.3
 _WEIGHTS = Path(__file__).parents[1] / "data" / "models"
 _PROGRESS = Console(stderr=True)
 
@@ -96,10 +112,7 @@ class Asker:
             first=settings.rerank_first,
             clear_margin=settings.rerank_clear_margin,
         )
-        otherwise = SentenceAssessor(
-            runtime, lambda _: encoder, AssessmentWeights.load(_WEIGHTS / "extractive.json"), timeout_s=600
-        )
-        self._assessor = ReadingAssessor(runtime, reader, UNFITTED, otherwise=otherwise, timeout_s=600)
+        self._assessor = reading_assessor(reader, encoder, runtime, UNFITTED)
 
     def ask(
         self, part: SetPart, distractors: Sequence[Passage], questions: Sequence[SetQuestion], *, seed: int
@@ -114,6 +127,16 @@ class Asker:
             hits = merge_neighbours(self._reranker.rerank(question.question, found, timeout_s=600))[: self._top_k]
             ranked = tuple(replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1))
             yield Asked(question, ranked, tuple(self._assessor.feature_rows(question.question, ranked)))
+
+
+def reading_assessor(
+    reader: JointReader, encoder: Encoder, runtime: ModelRuntime, weights: ReadingWeights
+) -> ReadingAssessor:
+    """The service's assessor with the weights given."""
+    otherwise = SentenceAssessor(
+        runtime, lambda _: encoder, AssessmentWeights.load(_WEIGHTS / "extractive.json"), timeout_s=600
+    )
+    return ReadingAssessor(runtime, reader, weights, otherwise=otherwise, timeout_s=600)
 
 
 def removed_passages(part: SetPart, seed: int) -> frozenset[str]:
@@ -138,7 +161,7 @@ def fit(data: Path, reader_folder: Path, *, seed: int) -> dict[str, Any]:
                 features.append(confidence_features(scored, one.hits))
                 right.append(one.answers_right(scored))
                 judged.append(one)
-    confidence = at_even_odds(logistic(features, right))
+    confidence = at_even_odds(logistic_around(_EXPECTED, features, right))
     return {
         "sentence_features": list(SENTENCE_FEATURES),
         "confidence_features": list(CONFIDENCE_FEATURES),
@@ -175,12 +198,38 @@ def logistic(features: Sequence[Sequence[float]], labels: Sequence[bool]) -> dic
     """A logistic regression as `LogisticModel.of` reads it, with what it was fitted on."""
     rows, truth = np.array(features), np.array(labels)
     model = LogisticRegression(max_iter=5000).fit(rows, truth)
-    auroc = roc_auc_score(truth, model.predict_proba(rows)[:, 1])
+    return _fitted(model.coef_[0], model.intercept_[0], model.decision_function(rows), truth)
+
+
+def _fitted(
+    weights: NDArray[np.float64], intercept: float, logits: NDArray[np.float64], truth: NDArray[Any]
+) -> dict[str, Any]:
+    auroc = roc_auc_score(truth, logits)
     return {
-        "weights": [round(float(w), 4) for w in model.coef_[0]],
-        "intercept": round(float(model.intercept_[0]), 4),
-        "fitted_on": {"rows": len(rows), "positive": int(truth.sum()), "auroc": round(float(auroc), 4)},
+        "weights": [round(float(w), 4) for w in weights],
+        "intercept": round(float(intercept), 4),
+        "fitted_on": {"rows": len(truth), "positive": int(truth.sum()), "auroc": round(float(auroc), 4)},
     }
+
+
+def logistic_around(
+    expected: Mapping[str, float], features: Sequence[Sequence[float]], labels: Sequence[bool]
+) -> dict[str, Any]:
+    """As `logistic`, the weights being normally distributed around those `expected` of the confidence's features (0
+    where none is), those not above 0 (maximum a posteriori; Gelman et al., Annals of Applied Statistics 2008).
+    """
+    rows, truth = np.column_stack([np.array(features), np.ones(len(labels))]), np.array(labels, dtype=np.float64)
+    centre = np.array([*(expected.get(name, 0.0) for name in CONFIDENCE_FEATURES), 0.0])
+    precision = np.array([*(1 / _VARIANCE for _ in CONFIDENCE_FEATURES), 0.0])
+
+    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        logits, away = rows @ weights, weights - centre
+        value = np.sum(np.logaddexp(0, logits) - truth * logits) + np.sum(precision * away**2) / 2
+        return float(value), rows.T @ (1 / (1 + np.exp(-logits)) - truth) + precision * away
+
+    bounds = [*((None, 0.0 if name in expected else None) for name in CONFIDENCE_FEATURES), (None, None)]
+    weights = minimize(loss, centre, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 5000}).x
+    return _fitted(weights[:-1], weights[-1], rows @ weights, truth)
 
 
 def at_even_odds(model: dict[str, Any]) -> dict[str, Any]:

@@ -16,9 +16,12 @@ from retrieve.analysis import analyse_document
 
 @dataclass(frozen=True, slots=True)
 class PassageText:
-    """`sentences` are those of the passage alone; `terms` and `claim` are of its title, heading and text."""
+    """`sentences` are those of the passage alone; `titles` are the terms of its title and heading; `terms` and `claim`
+    are of these and the text.
+    """
 
     sentences: tuple[Span, ...]
+    titles: frozenset[str]
     terms: frozenset[str]
     claim: Claim
 
@@ -30,8 +33,14 @@ def passage_text(hit: Hit) -> PassageText:
 
 @lru_cache(maxsize=512)
 def _passage_text(title: str, heading: str, text: str) -> PassageText:
-    around = f"{title}\n{heading}\n{text}"
-    return PassageText(tuple(sentence_spans(text)), frozenset(analyse_document(around)), claim_of(around))
+    titles = f"{title}\n{heading}"
+    around = f"{titles}\n{text}"
+    return PassageText(
+        tuple(sentence_spans(text)),
+        frozenset(analyse_document(titles)),
+        frozenset(analyse_document(around)),
+        claim_of(around),
+    )
 
 
 @lru_cache(maxsize=4096)

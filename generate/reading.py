@@ -27,7 +27,7 @@ from generate.assessment import (
 from generate.claims import Claim, claim_of, opposites
 from generate.clauses import count_words, cut_around, sentences_around
 from generate.logistic import LogisticModel
-from generate.passages import passage_text, sentence_terms
+from generate.passages import PassageText, passage_text, sentence_terms
 from ingest.caches import LruCache
 from ingest.generations import GenerationSpec
 from ingest.models import ModelRuntime, PassageReader, Reading, SpanScore
@@ -47,9 +47,13 @@ SENTENCE_FEATURES = (
     "context_coverage",
     "answer_type",
     "span_length",
+    "missing",
+    "missing_nearby",
     "unknown_names",
-    "unknown_figures",
+    "other_names",
+    "other_figures",
     "denied",
+    "denying",
     "opposites",
 )
 CONFIDENCE_FEATURES = (*SENTENCE_FEATURES, "margin", "agreement", "sharpness", "best_answers")
@@ -217,7 +221,7 @@ def confidence_features(
     return (
         *row,
         score - rival,
-        1 - 0.5 ** len(agreeing),
+        _saturated(len(agreeing)),
         _logit(max(relevances) - sum(relevances) / len(relevances)),
         _logit(max(-reading.no_answer for reading in readings.values())),
     )
@@ -257,12 +261,14 @@ def _features(asked: _Asked, candidate: Candidate) -> tuple[float, ...]:
     """In the order of `SENTENCE_FEATURES`: the best span's log-odds; the passage's that it answers; its relevance
     below the best one; 1 / rank; its share of the best fused score; its cosine; shares of the question's content terms
     in the sentence, plain, idf-weighted, and idf-weighted with the passage and its titles counted in; whether the kind
-    of thing asked for is in the span (1), missing (-1) or unknown (0); length of the span, up to 10 words; and what
-    speaks against it, as `_contradictions` tells.
+    of thing asked for is in the span (1), missing (-1) or unknown (0); length of the span, up to 10 words; how many of
+    the content terms neither sentence nor titles have, and how many the passage lacks too; and what speaks against it,
+    as `_contradictions` tells.
     """
     hit, terms = candidate.quote.hit, candidate.terms
     around = passage_text(hit)
     marked = hit.text[candidate.spans[0].start : candidate.spans[0].end] if candidate.spans else candidate.quote.text
+    missing = [term for term in asked.terms if term not in terms and term not in around.titles]
     return (
         _logit(_span_score(candidate.spans)),
         _logit(-candidate.reading.no_answer),
@@ -274,20 +280,32 @@ def _features(asked: _Asked, candidate: Candidate) -> tuple[float, ...]:
         asked.coverage(lambda term: term in terms or term in around.terms)[1],
         answer_type(asked.question, marked),
         min(count_words(marked), 10) / 10 if candidate.spans else 0.0,
-        *_contradictions(asked.claim, claim_of(candidate.quote.text), around.claim),
+        _saturated(len(missing)),
+        _saturated(sum(term not in around.terms for term in missing)),
+        *_contradictions(asked.claim, claim_of(candidate.quote.text), around),
     )
 
 
-def _contradictions(asked: Claim, said: Claim, known: Claim) -> tuple[float, float, float, float]:
-    """Names of the question, and figures, that are not in the passage (0, 1/2, 3/4, …); whether one of question and
-    sentence denies and the other does not; words of the question that have their opposite in the sentence.
+def _contradictions(asked: Claim, said: Claim, around: PassageText) -> tuple[float, ...]:
+    """Names of the question that the passage does not have; those that neither sentence nor titles have, where the
+    sentence names others, and the same of figures; whether the question denies what the sentence does not, and the
+    reverse; words of the question that have their opposite in the sentence.
     """
+    names = [name for name in asked.names if name not in said.vocabulary and name not in around.titles]
+    figures = set(asked.figures) - set(said.figures)
     return (
-        1 - 0.5 ** sum(name not in known.vocabulary for name in asked.names),
-        1 - 0.5 ** len(set(asked.figures) - set(known.figures)),
-        float(bool(asked.denials) != bool(said.denials)),
-        1 - 0.5 ** opposites(asked, said),
+        _saturated(sum(name not in around.claim.vocabulary for name in asked.names)),
+        _saturated(len(names) if set(said.names) - asked.vocabulary else 0),
+        _saturated(len(figures) if set(said.figures) - set(asked.figures) else 0),
+        float(bool(asked.denials) and not said.denials),
+        float(bool(said.denials) and not asked.denials),
+        _saturated(opposites(asked, said)),
     )
+
+
+def _saturated(count: int) -> float:
+    """0, 1/2, 3/4, …"""
+    return 1 - 0.5**count
 
 
 def _span_score(spans: Sequence[SpanScore]) -> float:

@@ -16,17 +16,23 @@ import torch
 from eval.bench.reading import (
     RANKING_SETS,
     Comparison,
+    GoldAnswer,
     ReaderScore,
+    best_threshold,
     compare,
+    gold_answers,
     gold_readings,
     ranking_cases,
     reader_score,
     relevances,
 )
-from eval.public_sets import load_part
-from ingest.models import JointReader, ModelRuntime, Reading, SentenceTransformerEncoder
+from eval.fit_reading import reading_assessor
+from eval.public_sets import SetPart, load_part
+from generate.reading import ReadingWeights
+from ingest.models import JointReader, ModelRuntime, SentenceTransformerEncoder
 
-_ADAPTER = Path(__file__).resolve().parents[2] / "data" / "models" / "minilm-reader"
+_WEIGHTS = Path(__file__).resolve().parents[2] / "data" / "models"
+_ADAPTER = _WEIGHTS / "minilm-reader"
 _BASE = "all-MiniLM-L6-v2"
 RELEVANCE_WEIGHT = 0.1
 """Of a logit of relevance against the whole range of the fused score: the best of five on the choose parts."""
@@ -48,18 +54,25 @@ def ranking_table(data: Path, reader: JointReader, runtime: ModelRuntime, *, que
 
 def reader_table(
     data: Path, reader: JointReader, runtime: ModelRuntime, *, questions: int
-) -> tuple[float, ReaderScore]:
-    """The threshold with the best F1 on the choose part of SQuAD, and the score with it on the report part."""
-    fitted = gold_readings(load_part(data / "squad2_dev_a", "choose"), reader, runtime, questions=questions, seed=1)
-    tried = np.quantile([confidence(reading) for _, _, reading in fitted], np.linspace(0.02, 0.98, 49))
-    best = max(tried, key=lambda bound: reader_score(fitted, lambda reading: confidence(reading) > bound).f1)
-    rows = gold_readings(load_part(data / "squad2_dev_a", "report"), reader, runtime, questions=questions, seed=1)
-    return float(best), reader_score(rows, lambda reading: confidence(reading) > best)
+) -> dict[str, tuple[float, ReaderScore]]:
+    """For the model alone, and with all that judges an answer: the threshold with the best F1 on the choose part of
+    SQuAD, and the score with it on the report part.
+    """
+    encoder = SentenceTransformerEncoder(_BASE)
+    assessor = reading_assessor(reader, encoder, runtime, ReadingWeights.load(_WEIGHTS / "reading.json"))
+    choose, report = (load_part(data / "squad2_dev_a", part) for part in ("choose", "report"))
 
+    def alone(part: SetPart) -> list[GoldAnswer]:
+        return gold_readings(part, reader, runtime, questions=questions, seed=1)
 
-def confidence(reading: Reading) -> float:
-    """Log-odds of the best span, less the logit that there is no answer: both heads have a say."""
-    return (reading.spans[0].score if reading.spans else -100.0) - reading.no_answer
+    def judged(part: SetPart) -> list[GoldAnswer]:
+        return gold_answers(part, encoder, assessor, runtime, questions=questions, seed=1)
+
+    table = {}
+    for name, answers in (("model alone", alone), ("judged", judged)):
+        threshold = best_threshold(answers(choose))
+        table[name] = threshold, reader_score(answers(report), threshold)
+    return table
 
 
 def speed_table() -> list[tuple[str, int, float]]:
@@ -94,8 +107,11 @@ def main() -> None:
     for row in ranking_table(arguments.data, reader, runtime, questions=arguments.questions):
         change = f"{row.reranked - row.fused:+.4f} [{row.low:+.4f}, {row.high:+.4f}]"
         print(f"| {row.name} | {row.measure} | {row.questions} | {row.fused:.4f} | {row.reranked:.4f} | {change} |")
-    threshold, score = reader_table(arguments.data, reader, runtime, questions=arguments.questions)
-    print(f"\nreader, threshold {threshold:.2f}: {score}\n")
+    print()
+    table = reader_table(arguments.data, reader, runtime, questions=arguments.questions)
+    for name, (threshold, score) in table.items():
+        print(f"reader, {name}, threshold {threshold:.2f}: {score}")
+    print()
     for dtype, threads, milliseconds in speed_table():
         print(f"{_TIMED_PAIRS} pairs, {dtype}, {threads} threads: {milliseconds:.0f} ms")
     runtime.close()

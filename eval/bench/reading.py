@@ -2,14 +2,15 @@
 
 Ranking: the best 20 fused chunks of a question are read; a document counts at its best chunk's place, and where the
 set marks evidence in long documents, each chunk with some of it is what should be found. Reader: the
-gold paragraph is given (for an unanswerable question the one it was written against); F1 and exact match as in SQuAD
-2.0, where an empty answer is right for an unanswerable question, and for it only.
+gold paragraph is given (for an unanswerable question the one it was written against), to the model alone and to all
+that judges an answer in the service; F1 and exact match as in SQuAD 2.0, where an empty answer is right for an
+unanswerable question, and for it only.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -20,12 +21,16 @@ from rich.console import Console
 from rich.progress import track
 
 from eval.measures import exact_match, ndcg_at, reciprocal_rank, token_f1
-from eval.passage_index import PassageIndex
+from eval.passage_index import Passage, PassageIndex
 from eval.public_sets import Part, SetPart, SetQuestion, load_judgements, load_part
+from generate.reading import ReadingAssessor
 from ingest.chunking import contextual_text
-from ingest.models import Encoder, ModelRuntime, PassageReader, Reading
+from ingest.generations import GenerationSpec
+from ingest.models import Encoder, ModelRuntime, PassageReader
 from retrieve import Hit
+from retrieve.analysis import ANALYSER
 from retrieve.fusion import embedder_fits
+from retrieve.merging import merge_neighbours
 
 DEPTH = 20
 RANKING_SETS = (
@@ -41,6 +46,7 @@ RANKING_SETS = (
 )
 _READ_AT_ONCE = 64
 _RESAMPLES = 5_000
+_SPEC = GenerationSpec("all-MiniLM-L6-v2", "", 384, 200, 40, ANALYSER, "")
 _PROGRESS = Console(stderr=True)
 _T = TypeVar("_T")
 
@@ -69,6 +75,17 @@ class Comparison:
     reranked: float
     low: float
     high: float
+
+
+@dataclass(frozen=True, slots=True)
+class GoldAnswer:
+    """The answer that would be given to a question on its gold paragraph, how sure of it (greater is surer), and the
+    right ones (none if unanswerable).
+    """
+
+    answer: str
+    golds: tuple[str, ...]
+    score: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,33 +154,57 @@ def compare(name: str, cases: Sequence[RankingCase], scores: Sequence[NDArray[np
 
 def gold_readings(
     part: SetPart, reader: PassageReader, runtime: ModelRuntime, *, questions: int, seed: int
-) -> list[tuple[str, tuple[str, ...], Reading]]:
-    """For each question its gold paragraph under its title, its answers (none if unanswerable), and the reading."""
-    texts = {p.document_id: contextual_text(p.title, None, p.text) for p in part.passages}
-    asked = [
-        (question.question, texts[home], question.answers)
-        for question in _sample(part.questions, questions, seed)
-        if (home := question.gold[0] if question.gold else question.source) in texts
-    ]
+) -> list[GoldAnswer]:
+    """The model alone: its best span in the gold paragraph under its title, scored by the log-odds of the span less
+    the logit that there is no answer.
+    """
+    asked = _with_home(part, questions, seed)
     rows = []
     for begin in track(range(0, len(asked), _READ_AT_ONCE), "read", console=_PROGRESS):
         batch = asked[begin : begin + _READ_AT_ONCE]
-        readings = runtime.read(reader, [(question, text) for question, text, _ in batch])
-        rows += [(text, golds, reading) for (_, text, golds), reading in zip(batch, readings, strict=True)]
+        texts = [contextual_text(home.title, None, home.text) for _, home in batch]
+        pairs = [(question.question, text) for (question, _), text in zip(batch, texts, strict=True)]
+        for (question, _), text, reading in zip(batch, texts, runtime.read(reader, pairs), strict=True):
+            span = reading.spans[0] if reading.spans else None
+            answer = text[span.start : span.end] if span else ""
+            score = (span.score if span else -100.0) - reading.no_answer
+            rows.append(GoldAnswer(answer, question.answers, score))
     return rows
 
 
-def reader_score(
-    rows: Iterable[tuple[str, tuple[str, ...], Reading]], answers: Callable[[Reading], bool]
-) -> ReaderScore:
-    """F1 and exact match where `answers` decides whether a reading is good enough to answer with its best span."""
+def gold_answers(
+    part: SetPart,
+    encoder: Encoder,
+    assessor: ReadingAssessor,
+    runtime: ModelRuntime,
+    *,
+    questions: int,
+    seed: int,
+) -> list[GoldAnswer]:
+    """All that judges an answer in the service, over a collection of the gold paragraph alone: the span that it would
+    mark, scored by the confidence.
+    """
+    asked = _with_home(part, questions, seed)
+    indexes = {home.document_id: PassageIndex([home], encoder, runtime) for _, home in asked}
+    rows = []
+    for question, home in track(asked, "answer", console=_PROGRESS):
+        hits = merge_neighbours(indexes[home.document_id].search(question.question, top_k=DEPTH))
+        found = assessor.assess(question.question, hits, _SPEC)
+        best = found.sentences[0] if found.sentences else None
+        marked = best.spans[0] if best and best.spans else None
+        answer = best.quote.text[marked.start : marked.end] if best and marked else ""
+        rows.append(GoldAnswer(answer, question.answers, found.confidence))
+    return rows
+
+
+def reader_score(rows: Sequence[GoldAnswer], threshold: float) -> ReaderScore:
+    """F1 and exact match where answers with a score above the threshold are given."""
     f1: dict[bool, list[float]] = {True: [], False: []}
     exact: dict[bool, list[float]] = {True: [], False: []}
-    for text, golds, reading in rows:
-        span = reading.spans[0] if reading.spans and answers(reading) else None
-        answer = text[span.start : span.end] if span else ""
-        f1[bool(golds)].append(token_f1(answer, golds))
-        exact[bool(golds)].append(exact_match(answer, golds) if golds else float(not answer))
+    for row in rows:
+        answer = row.answer if row.score > threshold else ""
+        f1[bool(row.golds)].append(token_f1(answer, row.golds))
+        exact[bool(row.golds)].append(exact_match(answer, row.golds) if row.golds else float(not answer))
     both = [*f1[True], *f1[False]]
     return ReaderScore(
         len(both),
@@ -173,6 +214,21 @@ def reader_score(
         _percent(exact[True]),
         _percent(f1[False]),
     )
+
+
+def best_threshold(rows: Sequence[GoldAnswer]) -> float:
+    """Of 49 quantiles of the scores the one with the best F1."""
+    tried = np.quantile([row.score for row in rows], np.linspace(0.02, 0.98, 49))
+    return float(max(tried, key=lambda threshold: reader_score(rows, threshold).f1))
+
+
+def _with_home(part: SetPart, questions: int, seed: int) -> list[tuple[SetQuestion, Passage]]:
+    """At most so many questions, each with its gold paragraph, or the one that it was written against."""
+    passages = {passage.document_id: passage for passage in part.passages}
+    homes = [
+        (q, passages.get(q.gold[0] if q.gold else q.source or "")) for q in _sample(part.questions, questions, seed)
+    ]
+    return [(question, home) for question, home in homes if home is not None]
 
 
 def _place(hit: Hit) -> str:

@@ -63,6 +63,19 @@ def test_opposites_count_once_a_word_and_only_where_neither_side_says_both() -> 
 
 
 @pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("When did they defend the city?", "They attacked the city in May."),
+        ("Prices rose in the richer towns.", "Prices declined in the poorer towns."),
+        ("Her father kept the light.", "Her mother kept the light."),
+    ],
+)
+def test_opposites_are_those_of_everyday_english(one: str, other: str) -> None:
+    """In any inflection, in both directions."""
+    assert opposites(claim_of(one), claim_of(other)) == opposites(claim_of(other), claim_of(one)) > 0
+
+
+@pytest.mark.parametrize(
     ("one", "other", "count"),
     [
         ("Registered property is sold.", "Unregistered property is sold.", 1),

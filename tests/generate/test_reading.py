@@ -131,15 +131,45 @@ def test_other_scripts_and_no_passages(runtime: ModelRuntime) -> None:
     ("question", "feature"),
     [
         ("When does MV Gannet stop?", "unknown_names"),
-        ("Which of the 12 boats stops?", "unknown_figures"),
+        ("When does Gannet stop?", "other_names"),
+        ("Which of the 12 boats stops?", "other_figures"),
         ("When does MV Fulmar not stop?", "denied"),
+        ("When doesn't MV Fulmar stop?", "denied"),
         ("Is the pier new?", "opposites"),
     ],
 )
 def test_what_speaks_against_an_answer_is_a_signal(runtime: ModelRuntime, question: str, feature: str) -> None:
-    """A name or figure that the passage lacks, a denial, an opposite; the plain question has none of them."""
+    """A name that the passage lacks, a name or figure where the sentence has others, a denial, an opposite; the plain
+    question has none of them.
+    """
     passage = marked(hit(TEXT), ("old", 3.0))
     place = SENTENCE_FEATURES.index(feature)
     against = [row[place] for _, row in assessor(runtime).feature_rows(question, [passage])]
-    plain = [row[place] for _, row in assessor(runtime).feature_rows("How is the pier of MV Fulmar?", [passage])]
+    plain = [row[place] for _, row in assessor(runtime).feature_rows("How is the pier?", [passage])]
     assert max(against) > max(plain) == 0
+
+
+def test_a_denial_counts_on_the_side_that_makes_it(runtime: ModelRuntime) -> None:
+    """Who denies what: on both sides it is nothing against the answer."""
+
+    def signals(question: str) -> tuple[float, float]:
+        passage = marked(hit("The pier is not open to cars."), ("cars", 3.0))
+        ((_, row),) = assessor(runtime).feature_rows(question, [passage])
+        return row[SENTENCE_FEATURES.index("denied")], row[SENTENCE_FEATURES.index("denying")]
+
+    assert signals("What is the pier open to?") == (0.0, 1.0)
+    assert signals("What isn't the pier open to?") == (0.0, 0.0)
+
+
+def test_words_of_the_question_may_stand_in_the_titles_or_nearby(runtime: ModelRuntime) -> None:
+    """Missing are those that neither sentence nor titles have; nearby are those of the passage."""
+    passage = marked(replace(hit(TEXT), title="Ferries of Skarva"), ("34 knots", 3.0))
+
+    def signals(question: str) -> tuple[float, float]:
+        rows = assessor(runtime).feature_rows(question, [passage])
+        row = next(row for candidate, row in rows if "34 knots" in candidate.quote.text)
+        return row[SENTENCE_FEATURES.index("missing")], row[SENTENCE_FEATURES.index("missing_nearby")]
+
+    assert signals("When does the Skarva ferry Fulmar stop?") == (0.0, 0.0)
+    assert signals("When does Fulmar stop at the pier?") == (0.5, 0.0)
+    assert signals("When does Fulmar stop at the pier for passengers?") == (0.75, 0.5)
