@@ -77,7 +77,7 @@ _ANTONYMS = (
     " expand/shrink expand/contract increase/decline increase/drop improve/worsen strengthen/weaken"
     " accelerate/slow heat/cool freeze/melt fill/empty attack/defend conquer/defend invade/defend besiege/defend"
     " capture/release capture/lose arrest/release imprison/release advance/retreat war/peace victory/loss"
-    " succeed/follow create/destroy build/destroy built/destroyed construct/demolish establish/abolish"
+    " precede/succeed create/destroy build/destroy built/destroyed construct/demolish establish/abolish"
     " introduce/abolish unite/divide merge/split combine/separate together/apart hire/fire employ/dismiss"
     " join/leave appear/disappear arise/vanish encourage/discourage help/hinder help/harm benefit/harm"
     " promote/hinder cause/prevent allow/prevent protect/harm accept/refuse accept/decline approve/deny grant/deny"
@@ -90,7 +90,7 @@ _ANTONYMS = (
     " natural/synthetic solid/liquid rural/urban land/sea inland/coastal native/foreign local/foreign"
     " civilian/military amateur/professional formal/informal partial/complete partial/total general/specific"
     " visible/hidden healthy/sick healthy/ill husband/wife father/mother son/daughter brother/sister boy/girl"
-    " king/queen prince/princess uncle/aunt nephew/niece sender/recipient majority/few most/few every/none"
+    " king/queen prince/princess uncle/aunt nephew/niece sender/recipient most/few every/none"
     " everyone/nobody everything/nothing finish/begin finish/start"
 )
 
