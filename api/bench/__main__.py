@@ -22,7 +22,7 @@ from eval.bench.gate_measure import measure
 from eval.bench.gate_questions import GateQuestions, gate_questions
 
 _STARTS = 3
-_RISK, _DELTA = 0.1, 0.1
+_RISKS, _DELTA = (0.1, 0.2), 0.1
 _ANEW_SHARE = 0.2
 """Share of the questions for which a further start reads every passage anew."""
 
@@ -52,7 +52,8 @@ def _calibration(part: GateQuestions, arguments: argparse.Namespace) -> dict[str
     if not path.exists():
         found = labels(arguments.data, part, arguments.work, per_passage=arguments.per_passage)
         path.write_text(json.dumps([asdict(one) for one in found]), encoding="utf-8")
-    return measure_promise(load_labels(path), risk=_RISK, delta=_DELTA, splits=arguments.splits)
+    items = load_labels(path)
+    return {f"risk {risk}": measure_promise(items, risk=risk, delta=_DELTA, splits=arguments.splits) for risk in _RISKS}
 
 
 def main() -> None:
@@ -63,7 +64,7 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=20, help="draws a plant and dose")
     parser.add_argument("--comparisons", type=int, default=60, help="comparisons of the system with itself")
-    parser.add_argument("--per-passage", type=int, default=4, help="questions of a passage that get a label")
+    parser.add_argument("--per-passage", type=int, default=0, help="questions of a passage that get a label; 0: all")
     parser.add_argument("--splits", type=int, default=100, help="random splits of the labels")
     parser.add_argument("--system", choices=[SOUND, ANOTHER_START], default=SOUND, help="which start")
     parser.add_argument("--out", type=Path, help="file that a start is written to")

@@ -31,7 +31,7 @@ _SEED = 3
 
 
 def labels(data: Path, part: GateQuestions, work: Path, *, per_passage: int) -> list[Labelled]:
-    """Of the calibrate and report parts of SQuAD 2.0, at most so many questions a passage, over the whole set.
+    """Of the calibrate and report parts of SQuAD 2.0, at most so many questions (0: all) a passage, over the whole set.
 
     `part` and `work` are those of the gate's bench, whose data directory is taken (and built, where it is not there).
     """
@@ -62,11 +62,12 @@ def _labelled(service: Service, question: EvaluationQuestion) -> dict[str, Any] 
 
 
 def _some_a_passage(questions: Sequence[SetQuestion], count: int) -> list[SetQuestion]:
+    """At most `count` (0: all) of each passage."""
     homes: dict[str | None, list[SetQuestion]] = defaultdict(list)
     for question in questions:
         homes[question.gold[0] if question.gold else question.source].append(question)
     draw = random.Random(_SEED)  # noqa: S311 - not a secret
-    return [question for own in homes.values() for question in draw.sample(own, min(count, len(own)))]
+    return [question for own in homes.values() for question in draw.sample(own, min(count or len(own), len(own)))]
 
 
 def _without(question: SetQuestion, gone: frozenset[str]) -> EvaluationQuestion:
