@@ -66,6 +66,7 @@ these signals are rare. None may end up speaking for an answer.
 """
 
 _VARIANCE = 0.3
+_ROUNDS = 2
 _WEIGHTS = Path(__file__).parents[1] / "data" / "models"
 _PROGRESS = Console(stderr=True)
 
@@ -151,31 +152,49 @@ def fit(data: Path, reader_folder: Path, *, seed: int) -> dict[str, Any]:
     asker = Asker(encoder, JointReader.load(reader_folder, encoder=encoder), runtime)
     asked = [one for name, questions in SETS.items() for one in _asked(asker, data / name, questions, seed)]
     runtime.close()
-    features: list[tuple[float, ...]] = []
-    right: list[bool] = []
-    judged: list[Asked] = []
-    for own, other in ((asked[::2], asked[1::2]), (asked[1::2], asked[::2])):
-        ranker = LogisticModel.of(_ranking(other))
-        for one in own:
-            if scored := one.scored(ranker):
-                features.append(confidence_features(scored, one.hits))
-                right.append(one.answers_right(scored))
-                judged.append(one)
-    confidence = at_even_odds(logistic_around(_EXPECTED, features, right))
+    against = (0.0,) * len(_EXPECTED)
+    for _ in range(_ROUNDS):
+        features, right, judged = _judged(asked, against)
+        confidence = logistic_around(_EXPECTED, features, right)
+        against = tuple(confidence["weights"][CONFIDENCE_FEATURES.index(name)] for name in _EXPECTED)
+    features, right, judged = _judged(asked, against)
+    confidence = at_even_odds(confidence)
     return {
         "sentence_features": list(SENTENCE_FEATURES),
         "confidence_features": list(CONFIDENCE_FEATURES),
-        "sentence": _ranking(asked),
+        "sentence": _ranking(asked, against),
         "confidence": confidence,
         "thresholds": _thresholds(LogisticModel.of(confidence), features, right, judged),
     }
 
 
-def _ranking(asked: Sequence[Asked]) -> dict[str, Any]:
-    """Gold sentences against all others, of the questions that have one."""
+def _judged(
+    asked: Sequence[Asked], against: Sequence[float]
+) -> tuple[list[tuple[float, ...]], list[bool], list[Asked]]:
+    """What the confidence is to learn from: its features, whether the answer is right, and the question, each half
+    answered by a ranking that was fitted on the other.
+    """
+    features: list[tuple[float, ...]] = []
+    right: list[bool] = []
+    judged: list[Asked] = []
+    for own, other in ((asked[::2], asked[1::2]), (asked[1::2], asked[::2])):
+        ranker = LogisticModel.of(_ranking(other, against))
+        for one in own:
+            if scored := one.scored(ranker):
+                features.append(confidence_features(scored, one.hits))
+                right.append(one.answers_right(scored))
+                judged.append(one)
+    return features, right, judged
+
+
+def _ranking(asked: Sequence[Asked], against: Sequence[float]) -> dict[str, Any]:
+    """Gold sentences against all others, of the questions that have one, by what speaks for a sentence; what speaks
+    against it counts as in the confidence, lest a sentence come first that the confidence then refuses.
+    """
     found = [one for one in asked if any(one.holds_gold(candidate) for candidate, _ in one.rows)]
     rows = [(row, one.holds_gold(candidate)) for one in found for candidate, row in one.rows]
-    return logistic([row for row, _ in rows], [label for _, label in rows])
+    fitted = logistic([row[: -len(against)] for row, _ in rows], [label for _, label in rows])
+    return {**fitted, "weights": [*fitted["weights"], *against]}
 
 
 def _asked(asker: Asker, folder: Path, questions: int, seed: int) -> Iterator[Asked]:
