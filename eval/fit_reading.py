@@ -3,8 +3,7 @@
 Questions of the `choose` parts, which the reading model was not trained on, over their passages and (as distractors)
 passages of the `train` parts; a third of the gold passages are left out, so that evidence is missing as a service meets
 it. The confidence is fitted on the answers to each half of the questions, as given by a ranking of sentences that was
-fitted on the other half; the shipped ranking is fitted on both. Logistic regressions; deterministic for
-a seed.
+fitted on the other half; the shipped ranking is fitted on both. Logistic regressions; deterministic for a seed.
 """
 
 from __future__ import annotations
@@ -62,11 +61,15 @@ _EXPECTED = {
     "opposites": -2.0,
 }
 """Weights of what speaks against an answer as one would guess them, where the questions at hand say nothing: most of
-these signals are rare. None may end up speaking for an answer.
+these signals are rare. None may end up speaking for an answer. They are the last of `SENTENCE_FEATURES`, in that order.
 """
 
 _VARIANCE = 0.3
+"""Of each weight around its expected value, or around 0."""
+
 _ROUNDS = 2
+"""The ranking takes its weights against a sentence from the confidence, which learns from what ranking puts first."""
+
 _WEIGHTS = Path(__file__).parents[1] / "data" / "models"
 _PROGRESS = Console(stderr=True)
 

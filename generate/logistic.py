@@ -24,3 +24,8 @@ class LogisticModel:
         """1 / (1 + exp(-(weights x features + intercept)))"""
         z = sum(w * f for w, f in zip(self.weights, features, strict=True)) + self.intercept
         return 1 / (1 + math.exp(-max(-60.0, min(60.0, z))))
+
+
+def saturated(count: int) -> float:
+    """A count as a feature: 0, 1/2, 3/4, 7/8, …: the first one tells most."""
+    return 1 - 0.5**count

@@ -26,7 +26,7 @@ from generate.assessment import (
 )
 from generate.claims import Claim, claim_of, opposites
 from generate.clauses import count_words, cut_around, sentences_around
-from generate.logistic import LogisticModel
+from generate.logistic import LogisticModel, saturated
 from generate.passages import PassageText, passage_text, sentence_terms
 from ingest.caches import LruCache
 from ingest.generations import GenerationSpec
@@ -221,7 +221,7 @@ def confidence_features(
     return (
         *row,
         score - rival,
-        _saturated(len(agreeing)),
+        saturated(len(agreeing)),
         _logit(max(relevances) - sum(relevances) / len(relevances)),
         _logit(max(-reading.no_answer for reading in readings.values())),
     )
@@ -280,32 +280,28 @@ def _features(asked: _Asked, candidate: Candidate) -> tuple[float, ...]:
         asked.coverage(lambda term: term in terms or term in around.terms)[1],
         answer_type(asked.question, marked),
         min(count_words(marked), 10) / 10 if candidate.spans else 0.0,
-        _saturated(len(missing)),
-        _saturated(sum(term not in around.terms for term in missing)),
+        saturated(len(missing)),
+        saturated(sum(term not in around.terms for term in missing)),
         *_contradictions(asked.claim, claim_of(candidate.quote.text), around),
     )
 
 
 def _contradictions(asked: Claim, said: Claim, around: PassageText) -> tuple[float, ...]:
     """Names of the question that the passage does not have; those that neither sentence nor titles have, where the
-    sentence names others, and the same of figures; whether the question denies what the sentence does not, and the
-    reverse; words of the question that have their opposite in the sentence.
+    sentence names others; its figures that the sentence does not have, where that has others; whether the question
+    denies what the sentence does not, and the reverse; words of the question that have their opposite in the sentence.
+    Counts are 0, 1/2, 3/4, …
     """
     names = [name for name in asked.names if name not in said.vocabulary and name not in around.titles]
     figures = set(asked.figures) - set(said.figures)
     return (
-        _saturated(sum(name not in around.claim.vocabulary for name in asked.names)),
-        _saturated(len(names) if set(said.names) - asked.vocabulary else 0),
-        _saturated(len(figures) if set(said.figures) - set(asked.figures) else 0),
+        saturated(sum(name not in around.claim.vocabulary for name in asked.names)),
+        saturated(len(names) if set(said.names) - asked.vocabulary else 0),
+        saturated(len(figures) if set(said.figures) - set(asked.figures) else 0),
         float(bool(asked.denials) and not said.denials),
         float(bool(said.denials) and not asked.denials),
-        _saturated(opposites(asked, said)),
+        saturated(opposites(asked, said)),
     )
-
-
-def _saturated(count: int) -> float:
-    """0, 1/2, 3/4, …"""
-    return 1 - 0.5**count
 
 
 def _span_score(spans: Sequence[SpanScore]) -> float:

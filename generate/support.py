@@ -16,7 +16,7 @@ from difflib import SequenceMatcher
 from pathlib import Path
 
 from generate.claims import NEGATORS, Claim, Word, claim_of, opposites, order_kept
-from generate.logistic import LogisticModel
+from generate.logistic import LogisticModel, saturated
 from ingest.models import Encoder, ModelRuntime, Priority
 from retrieve.fusion import embedder_fits
 
@@ -130,18 +130,18 @@ def signals(sentence: str, quotes: Sequence[str], passages: Sequence[str]) -> tu
     return (
         len(near) / count,
         1 - len(unknown) / count,
-        _saturated(len([term for term in unknown if term not in names])),
-        _saturated(len([term for term in unknown if term in names])),
-        _saturated(len([term for term in names if term in known and term not in held])),
-        _saturated(len(figures - known_figures)),
-        _saturated(len((figures & known_figures) - quoted_figures)),
-        _saturated(replaced),
-        _saturated(reworded),
+        saturated(len([term for term in unknown if term not in names])),
+        saturated(len([term for term in unknown if term in names])),
+        saturated(len([term for term in names if term in known and term not in held])),
+        saturated(len(figures - known_figures)),
+        saturated(len((figures & known_figures) - quoted_figures)),
+        saturated(replaced),
+        saturated(reworded),
         _misplaced(claim, quoted),
         float(_denials_added(claim, quoted)),
         float(_denials_dropped(claim, quoted)),
         float(cut),
-        _saturated(opposites(claim, quoted)),
+        saturated(opposites(claim, quoted)),
         order_kept(terms, [word.term for word in quoted.words]),
         min(1.0, len(near) / max(len(quoted.terms), 1)),
     )
@@ -154,11 +154,6 @@ def _stands_in(term: str, held: frozenset[str], names: frozenset[str]) -> bool:
     return len(term) >= _PREFIX_MIN and any(
         len(other) >= _PREFIX_MIN and (other.startswith(term) or term.startswith(other)) for other in held
     )
-
-
-def _saturated(count: int) -> float:
-    """0, 1/2, 3/4, 7/8, …: the first one tells most."""
-    return 1 - 0.5**count
 
 
 def _misplaced(claim: Claim, quoted: Claim) -> float:

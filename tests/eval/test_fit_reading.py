@@ -7,8 +7,9 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from eval import fit_reading
 from eval.fit_reading import logistic_around
-from generate.reading import CONFIDENCE_FEATURES
+from generate.reading import CONFIDENCE_FEATURES, SENTENCE_FEATURES, ReadingWeights
 
 _VARIANCE = 0.3
 EXPECTED = {"denied": -3.0, "opposites": -2.0}
@@ -47,3 +48,14 @@ def test_what_speaks_against_an_answer_never_speaks_for_it() -> None:
     weights = dict(zip(CONFIDENCE_FEATURES, logistic_around(EXPECTED, rows.tolist(), right)["weights"], strict=True))
     free = dict(zip(CONFIDENCE_FEATURES, logistic_around({}, rows.tolist(), right)["weights"], strict=True))
     assert weights["denied"] == 0.0 < free["denied"]
+
+
+def test_the_shipped_ranking_holds_against_a_sentence_what_the_confidence_does() -> None:
+    """The signals that speak against an answer are the last ones; none speaks for it."""
+    against = SENTENCE_FEATURES[SENTENCE_FEATURES.index("missing") :]
+    assert tuple(fit_reading._EXPECTED) == against
+    shipped = ReadingWeights.load(fit_reading._WEIGHTS / "reading.json")
+    ranking = dict(zip(SENTENCE_FEATURES, shipped.sentence.weights, strict=True))
+    confidence = dict(zip(CONFIDENCE_FEATURES, shipped.confidence.weights, strict=True))
+    assert all(ranking[name] == confidence[name] <= 0 for name in against)
+    assert confidence["denied"] < -1
