@@ -30,7 +30,7 @@ _PROGRESS = Console(stderr=True)
 _SEED = 3
 
 
-def labels(data: Path, part: GateQuestions, work: Path, *, per_passage: int) -> list[Labelled]:
+def labels(data: Path, part: GateQuestions, work: Path, models: Models, *, per_passage: int) -> list[Labelled]:
     """Of the calibrate and report parts of SQuAD 2.0, at most so many questions (0: all) a passage, over the whole set.
 
     `part` and `work` are those of the gate's bench, whose data directory is taken (and built, where it is not there).
@@ -38,7 +38,6 @@ def labels(data: Path, part: GateQuestions, work: Path, *, per_passage: int) -> 
     parts = [load_part(data / "squad2_dev_a", name) for name in ("calibrate", "report")]
     gone = frozenset[str]().union(*(removed_passages(one, _SEED) for one in parts))
     asked = [question for one in parts for question in _some_a_passage(one.questions, per_passage)]
-    models = Models(work / "readings.sqlite")
     if not (work / "data").exists():
         build(work / "data", part, models)
     fakes = [p.document_id for p in part.passages if p.document_id.startswith(COUNTERFEITS)]

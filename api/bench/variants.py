@@ -119,6 +119,13 @@ class Models:
         self.reader = StoredReadings(load_reader(settings)(self.encoder), readings, anew_share=anew_share)
 
 
+def folder_of(work: Path, part: GateQuestions, models: Models) -> Path:
+    """In `work`, for what is observed of the sound system: by its fingerprint, and the number of questions."""
+    with TemporaryDirectory() as empty, running(Path(empty), Variant(), part, models, in_place=True) as service:
+        generation = service.collections.get(DEFAULT_COLLECTION).live_generation
+        return work / f"{service.answerer.fingerprint(generation)}-{len(part.questions)}"
+
+
 @contextmanager
 def running(
     data: Path, variant: Variant, part: GateQuestions, models: Models, *, in_place: bool = False

@@ -7,8 +7,10 @@ from typing import Any, cast
 
 import pytest
 
+from api import bootstrap
+from api.bench import variants
 from api.bench.observe import observe
-from api.bench.variants import Models
+from api.bench.variants import Models, folder_of
 from eval.bench.gate_play import expected, level
 from eval.bench.gate_questions import GateQuestions, evaluation_question
 from eval.bench.observed import System
@@ -56,6 +58,18 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def broken(work: Path, name: str) -> System:
     return observe(name, made_part(), work, cast(Models, FakeModels()))
+
+
+def test_what_is_observed_belongs_to_one_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same one finds its folder again; other settings, or other weights that judge, have another."""
+    models, part = cast(Models, FakeModels()), made_part()
+    own = folder_of(tmp_path, part, models)
+    assert folder_of(tmp_path, part, models) == own
+    with monkeypatch.context() as changed:
+        changed.setattr(variants, "_SYSTEM", {**variants._SYSTEM, "rerank_candidates": 5})
+        assert folder_of(tmp_path, part, models) != own
+    monkeypatch.setattr(bootstrap, "judging_revision", lambda: "fitted anew")
+    assert folder_of(tmp_path, part, models) != own
 
 
 def test_the_sound_system_is_sound(work: Path) -> None:
