@@ -37,6 +37,7 @@ from generate.conflicts import ConflictFinder
 from generate.conversations import Conversations
 from generate.follow_ups import FollowUpRewriter
 from generate.llm import check_templates
+from generate.pipeline import Pipeline
 from generate.policy import Certificates, RefusalPolicy
 from generate.redaction import Redaction
 from generate.replay import Replayer
@@ -381,20 +382,24 @@ def _answerer(
         timeout_s=settings.search_timeout_s,
     )
     sentences = SentenceAssessor(runtime, encoders.of, weights, timeout_s=settings.search_timeout_s)
-    return Answerer(
+    pipeline = Pipeline(
         searcher=searcher,
         assessor=assessor(settings, runtime, reader, sentences),
         generator=model.generator if model else embedded_generator(settings, reader),
         checker=CitationChecker(catalogue, support),
+        decomposer=model.decomposer if model else None,
+        conflicts=ConflictFinder(),
+    )
+    return Answerer(
+        searcher=searcher,
+        pipeline=pipeline,
         policy=policy,
         answers=answers,
         retrieve_settings=settings,
         settings=settings,
         judging=judging_revision(),
         rewriter=(model and model.rewriter) or FollowUpRewriter(),
-        decomposer=model.decomposer if model else None,
         conversations=conversations,
-        conflicts=ConflictFinder(),
         cache=cache,
         close=model.aclose if model else None,
     )

@@ -14,8 +14,9 @@ from eval.measures import is_correct_answer
 from eval.question_sets import EvaluationQuestion
 from eval.runs import Setting
 from generate.answer import Question
-from generate.answerer import Answerer, ComputationEvent, Task
+from generate.answerer import Answerer
 from generate.composition import Outcome
+from generate.pipeline import ComputationEvent, Task
 from generate.policy import Decision
 
 _REFUSED_ANYWAY = -1.0
@@ -25,7 +26,8 @@ async def probe(question: EvaluationQuestion, *, answerer: Answerer, setting: Se
     """The outcome at threshold 0; a refusal is left only where there is no evidence, or nothing that stands."""
     asked = Question(question.question, top_k=setting.top_k, filter=question.filter, cache=False)
     task = Task(asked, question.question, setting.collection, setting.generation, setting.access)
-    events = answerer.compute_from(task, await answerer.search(task), Decision(0.0, None))
+    pipeline = answerer.pipeline
+    events = pipeline.compute_from(task, await pipeline.search(task), Decision(0.0, None))
     async with aclosing(cast(AsyncGenerator[ComputationEvent, None], events)) as stream:
         async for event in stream:
             if isinstance(event, Outcome):

@@ -21,7 +21,7 @@ from ingest.catalogue import Catalogue, schema
 from ingest.errors import Unavailable
 
 if TYPE_CHECKING:
-    from generate.answerer import ComputationEvent
+    from generate.pipeline import ComputationEvent
 
 Compute = Callable[[], "AsyncIterator[ComputationEvent]"]
 

@@ -16,10 +16,11 @@ from typing import Any, Literal, cast
 from pydantic import TypeAdapter
 
 from generate.answer import Answer, Citation, Question
-from generate.answerer import Answerer, ComputationEvent, Task
+from generate.answerer import Answerer
 from generate.answers import StoredAnswer
 from generate.assessment import Assessment
 from generate.composition import Outcome, proposed_sentences
+from generate.pipeline import ComputationEvent, Task
 from generate.policy import Decision
 from generate.redaction import MASK, Redaction
 from ingest.catalogue import Catalogue
@@ -83,7 +84,7 @@ class Replayer:
             ranking = await asyncio.to_thread(self._ranking, stored)
             if start == "candidates":
                 decision = Decision(stored.trace["decision"]["threshold"], stored.answer.risk)
-                outcome = await _drain(self._answerer.compute_from(task, ranking, decision))
+                outcome = await _drain(self._answerer.pipeline.compute_from(task, ranking, decision))
             else:
                 outcome = await self._checked_again(stored, ranking)
         timings = {**outcome.timings_ms, "total": round((time.perf_counter() - begun) * 1000, 3)}
@@ -142,7 +143,7 @@ class Replayer:
     async def _checked_again(self, stored: StoredAnswer, ranking: Ranking) -> Outcome:
         decided = stored.trace["decision"]
         proposed = proposed_sentences(stored.trace, ranking.hits)
-        sentences, dropped = await self._answerer.check_again(proposed)
+        sentences, dropped = await self._answerer.pipeline.check_again(proposed)
         reason = decided["reason"]
         if reason in (None, "unsupported_answer"):
             reason = None if sentences else "unsupported_answer"

@@ -78,7 +78,7 @@ def _live(service: Service, part: GateQuestions, models: Models, name: str, *, f
 @contextmanager
 def _judging_once(service: Service) -> Iterator[None]:
     """Evidence that was judged is not judged again: the asks of one question differ in what is drawn only."""
-    whole = service.answerer._assessor.assess
+    whole = service.answerer.pipeline._assessor.assess
     known: dict[tuple[object, ...], Assessment] = {}
 
     def assess(question: str, hits: Sequence[Hit], spec: GenerationSpec, **rest: Any) -> Assessment:
@@ -87,7 +87,7 @@ def _judging_once(service: Service) -> Iterator[None]:
             known[key] = whole(question, hits, spec, **rest)
         return known[key]
 
-    with patch.object(service.answerer._assessor, "assess", assess):
+    with patch.object(service.answerer.pipeline._assessor, "assess", assess):
         yield
 
 

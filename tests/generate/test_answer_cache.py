@@ -10,7 +10,7 @@ import pytest
 
 from api.bootstrap import Service
 from generate.answer import Answer, Question
-from generate.answerer import ComputationEvent, Task
+from generate.pipeline import ComputationEvent, Task
 from ingest.errors import Unavailable
 from retrieve import Access
 from tests.ingestion import ingest_texts

@@ -27,6 +27,7 @@ from generate.assessment import Quote
 from generate.citations import CitationChecker
 from generate.feedback import record_feedback
 from generate.generators import Draft, Evidence, Finished, Piece, Sentence
+from generate.pipeline import Pipeline
 from generate.policy import RefusalPolicy
 from ingest.errors import Conflict, Gone
 from retrieve import Access, Hit
@@ -100,11 +101,16 @@ def final(stream: list[AnswerEvent]) -> Answer:
 
 def lenient(service: Service, generator: ScriptedGenerator) -> Answerer:
     """An answerer that refuses nothing beforehand and uses the scripted generator."""
+    own = service.answerer.pipeline
+    pipeline = Pipeline(
+        searcher=service.searcher,
+        assessor=own._assessor,
+        generator=generator,
+        checker=CitationChecker(service.catalogue, own._checker._support),
+    )
     return Answerer(
         searcher=service.searcher,
-        assessor=service.answerer._assessor,
-        generator=generator,
-        checker=CitationChecker(service.catalogue, service.answerer._checker._support),
+        pipeline=pipeline,
         policy=RefusalPolicy(service.catalogue, 0.0),
         answers=service.answers,
         retrieve_settings=service.settings,
@@ -204,7 +210,7 @@ def test_what_was_prepared_with_an_outranked_passage_is_not_used(service: Servic
     ingest(service, [upload(service, name, text.encode(), metadata=dates[name]) for name, text in texts.items()])
     generator = PreparingGenerator("Uncited.")
     settled = lenient(service, generator)
-    settled._conflicts = service.answerer._conflicts
+    settled.pipeline._conflicts = service.answerer.pipeline._conflicts
     answer = final(events(service, Question("How much is the deposit for a locker key?"), settled))
     assert [conflict.outranked_by for conflict in answer.conflicts] == ["date"]
     assert generator.got == [None]
