@@ -45,6 +45,7 @@ from generate.retention import AnswerKeeper
 from generate.settings import LANGUAGE_MODELS
 from generate.support import EntailmentSupport, SupportWeights
 from ingest.blobs import BlobStore
+from ingest.caches import forget_texts
 from ingest.catalogue import Catalogue
 from ingest.collections import Collection, Collections, CollectionSettings
 from ingest.deletion import Deletion, Evictor, PurgeHandler
@@ -232,7 +233,7 @@ def open_service(
             fusion_table=FusionTable.load([SHIPPED_DATA / "models" / "fusion.json", settings.data_dir / "fusion.json"]),
         )
         cache = _answer_cache(settings, catalogue)
-        evictors: list[Evictor] = [searcher.evict, *([cache.evict] if cache else [])]
+        evictors: list[Evictor] = [searcher.evict, forget_texts, *([cache.evict] if cache else [])]
         passwords = Passwords()
         locks = CommitLocks()
         jobs = Jobs(catalogue, passwords)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from generate.quantities import figures_of
+from ingest.caches import remembers_texts
 from retrieve.analysis import MAX_TERM_CHARS, analyse_document, analyse_query
 
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff"
@@ -126,7 +127,7 @@ class Claim:
         return tuple(dict.fromkeys(word.term for word in self.words if word.name))
 
 
-@lru_cache(maxsize=2048)  # the sentences of one answer are compared with the same passages again and again
+@remembers_texts(2048)  # the sentences of one answer are compared with the same passages again and again
 def claim_of(text: str) -> Claim:
     """The parts of `text`."""
     words = tuple(_words(text))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from itertools import pairwise
 from typing import Literal
 
@@ -19,6 +19,7 @@ from generate.assessment import Quote
 from generate.claims import Claim, claim_of, opposites
 from generate.passages import passage_text
 from generate.quantities import Quantities, asks_quantity, asks_time, asks_whether, denies, quantities_of
+from ingest.caches import remembers_texts
 from retrieve.analysis import analyse_query
 
 Kind = Literal["time", "quantity", "whether", "value"]
@@ -239,7 +240,7 @@ def _tells(asked: Asked, quantities: Quantities) -> bool:
     return quantities.tells_time if asked.kind == "time" else bool(quantities.amounts)
 
 
-@lru_cache(maxsize=4096)
+@remembers_texts(4096)
 def _terms(text: str) -> frozenset[str]:
     return frozenset(_words(text))
 

@@ -6,9 +6,9 @@ Remembered by its words, because the same passages come back for question after 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 from generate.claims import Claim, claim_of
+from ingest.caches import remembers_texts
 from ingest.sentences import Span, sentence_spans
 from retrieve import Hit
 from retrieve.analysis import analyse_document
@@ -31,7 +31,7 @@ def passage_text(hit: Hit) -> PassageText:
     return _passage_text(hit.title or "", hit.heading or "", hit.text)
 
 
-@lru_cache(maxsize=512)
+@remembers_texts(512)
 def _passage_text(title: str, heading: str, text: str) -> PassageText:
     titles = f"{title}\n{heading}"
     around = f"{titles}\n{text}"
@@ -43,7 +43,7 @@ def _passage_text(title: str, heading: str, text: str) -> PassageText:
     )
 
 
-@lru_cache(maxsize=4096)
+@remembers_texts(4096)
 def sentence_terms(text: str) -> tuple[str, ...]:
     """Index terms of a sentence in order, repeats included."""
     return tuple(analyse_document(text))

@@ -7,8 +7,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
+from ingest.caches import remembers_texts
 from retrieve.analysis import analyse_document
 
 _WORDS = {
@@ -144,7 +144,7 @@ class Quantities:
         return bool(mine and theirs and not mine & theirs)
 
 
-@lru_cache(maxsize=4096)
+@remembers_texts(4096)
 def quantities_of(text: str) -> Quantities:
     """The figures of a sentence; those without a unit count for nothing."""
     dates, years, clocks, rest = _times_of(text) if _DIGIT.search(text) else (set(), set(), set(), text)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from generate.answer import AnswerSpan
@@ -189,7 +190,7 @@ class ReadingAssessor:
 
     def _readings(self, question: str, hits: Sequence[Hit]) -> list[Reading]:
         """Those of the reranking stage; passages that it left out are read here, once for a question."""
-        keys = [(question, hit.title, hit.heading, hit.text) for hit in hits]
+        keys = [_digest(question, hit) for hit in hits]
         known = [hit.reading or self._read.get(key) for key, hit in zip(keys, hits, strict=True)]
         unread = [place for place, reading in enumerate(known) if reading is None]
         passages = [hits[place] for place in unread]
@@ -198,6 +199,11 @@ class ReadingAssessor:
             self._read.put(keys[place], reading)
         rest = iter(fresh)
         return [reading or next(rest) for reading in known]
+
+
+def _digest(question: str, hit: Hit) -> bytes:
+    """A name for what is read, without its words: they must not outlive their document."""
+    return sha256("\0".join((question, hit.title or "", hit.heading or "", hit.text)).encode()).digest()
 
 
 def confidence_features(

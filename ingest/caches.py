@@ -4,11 +4,34 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from functools import lru_cache
+from typing import Generic, ParamSpec, TypeVar, cast
 
 Value = TypeVar("Value")
+Arguments = ParamSpec("Arguments")
+
+_TEXT_MEMORIES: list[Callable[[], None]] = []
+"""What makes each of the functions forget that remember the words of documents."""
+
+
+def remembers_texts(entries: int) -> Callable[[Callable[Arguments, Value]], Callable[Arguments, Value]]:
+    """`functools.lru_cache` for a function of words of documents, which must not outlive them: see `forget_texts`."""
+
+    def decorate(function: Callable[Arguments, Value]) -> Callable[Arguments, Value]:
+        remembered = lru_cache(maxsize=entries)(function)
+        _TEXT_MEMORIES.append(remembered.cache_clear)
+        return cast(Callable[Arguments, Value], remembered)
+
+    return decorate
+
+
+def forget_texts(document_pks: Sequence[int] = ()) -> int:
+    """Have all such functions forget everything, for they cannot tell whose words they hold; 0: no entry is named."""
+    for forget in _TEXT_MEMORIES:
+        forget()
+    return 0
 
 
 @dataclass(frozen=True, slots=True)

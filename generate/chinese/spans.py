@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from generate.chinese.text import Word, words
+from ingest.caches import remembers_texts
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -53,7 +53,7 @@ class Places:
         return len(self.start)
 
 
-@lru_cache(maxsize=_CACHED_SENTENCES)
+@remembers_texts(_CACHED_SENTENCES)
 def places_of(text: str) -> Places:
     """Runs of up to nine words of a folded text that begin and end with no function word, and runs of clauses."""
     tokens = words(text)

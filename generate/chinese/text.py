@@ -6,9 +6,9 @@ import threading
 import unicodedata
 from collections.abc import Container
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Protocol, cast
 
+from ingest.caches import remembers_texts
 from retrieve.analysis import han_converter, han_segmenter
 
 _CACHED_SENTENCES = 4096
@@ -57,7 +57,7 @@ class _Chinese:
 _CHINESE = _Chinese()
 
 
-@lru_cache(maxsize=_CACHED_SENTENCES)
+@remembers_texts(_CACHED_SENTENCES)
 def folded(text: str) -> str:
     """Simplified characters, half width, lower case; character for character, so that offsets stay what they are."""
     converter = han_converter()
@@ -67,7 +67,7 @@ def folded(text: str) -> str:
     return "".join(_one(unicodedata.normalize("NFKC", c).lower(), c) for c in simplified)
 
 
-@lru_cache(maxsize=_CACHED_SENTENCES)
+@remembers_texts(_CACHED_SENTENCES)
 def words(text: str) -> tuple[Word, ...]:
     """Words of a folded text in order, with white space and punctuation as words of their own (tag `x`)."""
     tagger, known = _CHINESE.load()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ingest.caches import LruCache
+from ingest.caches import LruCache, forget_texts, remembers_texts
 
 
 def test_the_value_used_longest_ago_goes_first() -> None:
@@ -64,3 +64,18 @@ def test_values_are_evicted_by_what_they_are() -> None:
     assert cache.evict(lambda value: value == "apple", revision=2) == 1
     cache.put("a", "apple", revision=1)
     assert (cache.values(revision=2), cache.stats().weight) == ([], 0)
+
+
+def test_functions_of_words_forget_them_all() -> None:
+    """Computed once until then, and once more afterwards."""
+    computed: list[str] = []
+
+    @remembers_texts(8)
+    def shouted(text: str) -> str:
+        computed.append(text)
+        return text.upper()
+
+    assert [shouted("red"), shouted("red")] == ["RED", "RED"]
+    assert forget_texts([7]) == 0
+    shouted("red")
+    assert computed == ["red", "red"]
