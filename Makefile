@@ -10,7 +10,7 @@ VLLM_VENV := .venv-vllm
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: bench bench-calibration bench-gate bench-generation bench-indexes bench-models bench-quality bench-speed serve test test-vllm torture lint types layers check clean
+.PHONY: bench bench-calibration bench-gate bench-generation bench-indexes bench-models bench-quality bench-speed bench-training serve test test-vllm torture lint types layers check clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -77,6 +77,9 @@ bench-calibration: $(DEVELOPED) ## the promise about wrong answers, over a hundr
 
 bench-models: $(DEVELOPED) ## reranked against fused, answers from gold passages, and speed; needs the question sets in DATA
 	$(BIN)/python -m eval.bench.models --data $(DATA)
+
+bench-training: $(DEVELOPED) ## the recipe of the reranker and reader, run small with three seeds: how far they differ (half an hour)
+	$(BIN)/python -m eval.bench.seeds --data $(DATA)
 
 lint: $(DEVELOPED)
 	$(BIN)/ruff check .

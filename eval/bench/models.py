@@ -33,7 +33,7 @@ from ingest.models import JointReader, ModelRuntime, SentenceTransformerEncoder
 
 _WEIGHTS = Path(__file__).resolve().parents[2] / "data" / "models"
 _ADAPTER = _WEIGHTS / "minilm-reader"
-_BASE = "all-MiniLM-L6-v2"
+BASE = "all-MiniLM-L6-v2"
 RELEVANCE_WEIGHT = 0.1
 """Of a logit of relevance against the whole range of the fused score: the best of five on the choose parts."""
 
@@ -43,7 +43,7 @@ _CHUNK = "The harbour board keeps a register of vessels that call at the pier, w
 
 def ranking_table(data: Path, reader: JointReader, runtime: ModelRuntime, *, questions: int) -> list[Comparison]:
     """Reranked against fused on the report part of every set."""
-    encoder = SentenceTransformerEncoder(_BASE)
+    encoder = SentenceTransformerEncoder(BASE)
     rows = []
     for name in RANKING_SETS:
         cases = ranking_cases(data, name, encoder, runtime, questions=questions, seed=3)
@@ -58,7 +58,7 @@ def reader_table(
     """For the model alone, and with all that judges an answer: the threshold with the best F1 on the choose part of
     SQuAD, and the score with it on the report part.
     """
-    encoder = SentenceTransformerEncoder(_BASE)
+    encoder = SentenceTransformerEncoder(BASE)
     assessor = reading_assessor(reader, encoder, runtime, ReadingWeights.load(_WEIGHTS / "reading.json"))
     choose, report = (load_part(data / "squad2_dev_a", part) for part in ("choose", "report"))
 

@@ -167,17 +167,19 @@ def train(
     start: Path | None = None,
     device: str = "auto",
     failures: Path | None = None,
+    examples: Path | None = None,
 ) -> AdapterConfig:
     """Train an adapter by the recipe into `out`; a killed run goes on from its last checkpoint.
 
     `objective`: `joint`, `reranker` or `reader`; `start`: an adapter to go on from; `failures`: examples as
-    `citewell eval export-failures` writes them, added to the last stage. The adapter is the mean of the weights before
-    and after the last stage (Wortsman et al., "Model soups", ICML 2022), which reads better than both. Deterministic
-    for a seed, a device and a number of threads. Raises `Unavailable` when the base model or `start` cannot be loaded.
+    `citewell eval export-failures` writes them, added to the last stage; `examples`: the folder of the mined ones,
+    which runs may share (default: in `out`). The adapter is the mean of the weights before and after the last stage
+    (Wortsman et al., "Model soups", ICML 2022), which reads better than both. Deterministic for a seed, a device and a
+    number of threads. Raises `Unavailable` when the base model or `start` cannot be loaded.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    mined = mine(data, out / "examples", seed=seed)
+    mined = mine(data, examples or out / "examples", seed=seed)
     folder = base_folder(BASE)
     torch.manual_seed(seed)
     dtype = torch.bfloat16 if computes_bfloat16(torch.device(device).type) else torch.float32
@@ -188,10 +190,10 @@ def train(
     for number, stage in enumerate(STAGES, start=1):
         plan = TrainingPlan(objective=objective, seed=seed, pairs_per_step=stage.pairs_per_step)
         tokenizer = PairTokenizer(load_tokenizer(folder), plan.max_tokens)
-        examples = examples_of(stage, mined, seed=seed, limit=limit)
+        chosen = examples_of(stage, mined, seed=seed, limit=limit)
         if failures is not None and stage is STAGES[-1]:
-            examples += read_examples(failures)
-        training = Training(network, tokenizer, examples, plan, out / f"stage-{number}", device=device)
+            chosen += read_examples(failures)
+        training = Training(network, tokenizer, chosen, plan, out / f"stage-{number}", device=device)
         training.run()
         history.append(list(training.history))
         ends.append({name: part.detach().float().clone() for name, part in network.trained_state().items()})
