@@ -30,6 +30,7 @@ from eval.bench.gate_questions import PRIORS, GateQuestions, swapped_facts, writ
 from eval.bench.stored_readings import ShuffledRelevance, StoredReadings
 from eval.passage_index import Passage
 from generate import citations
+from ingest.caches import forget_texts
 from ingest.collections import CollectionSettings
 from ingest.errors import Unavailable
 from ingest.models import Encoder, FloatArray, PassageReader, TextKind
@@ -105,7 +106,7 @@ def variants() -> dict[str, Variant]:
         "facts swapped": Variant(change=lambda service, part: upload(service, swapped_facts(part))),
         "credibility inverted": Variant(change=_invert_credibility),
         "numbers not indexed": Variant(edit=lambda data, _: _drop_indexes(data), patched=_numbers_lost),
-        "analyser off": Variant(patched=lambda: patch.object(analysis, "_stem", lambda terms: terms)),
+        "analyser off": Variant(patched=lambda: _words_become(lambda word: tuple(analysis._word_terms(word)))),
         "asks failing": Variant(fails=True),
     }
 
@@ -140,6 +141,7 @@ def running(
         settings = Settings(data_dir=own, **{**_SYSTEM, **variant.settings})
         encoder, reader = variant.encoder(models.encoder), variant.reader(models.reader)
         with (
+            _nothing_remembered(),
             variant.patched(),
             open_service(settings, load=lambda name, revision: encoder, read=lambda lender: reader) as service,
         ):
@@ -147,6 +149,14 @@ def running(
                 variant.change(service, part)
             _settle(service)
             yield service
+
+
+@contextmanager
+def _nothing_remembered() -> Iterator[None]:
+    """What one system worked out of words is not what another one would."""
+    forget_texts()
+    yield
+    forget_texts()
 
 
 def build(data: Path, part: GateQuestions, models: Models) -> None:
@@ -278,9 +288,10 @@ def _citations_off_by_one() -> AbstractContextManager[Any]:
 
 
 def _numbers_lost() -> AbstractContextManager[Any]:
-    whole = analysis._word_terms
+    whole = analysis._stems
+    return _words_become(lambda word: tuple(t for t in whole(word) if not any(sign.isdigit() for sign in t)))
 
-    def wordly(word: str) -> Iterator[str]:
-        return (term for term in whole(word) if not any(sign.isdigit() for sign in term))
 
-    return patch.object(analysis, "_word_terms", wordly)
+def _words_become(terms: Callable[[str], tuple[str, ...]]) -> AbstractContextManager[Any]:
+    """Index terms of a word otherwise, also of words that are remembered."""
+    return patch.multiple(analysis, _stems=terms, _known_stems=terms)

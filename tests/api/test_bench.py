@@ -16,6 +16,7 @@ from eval.bench.gate_questions import GateQuestions, evaluation_question
 from eval.bench.observed import System
 from eval.passage_index import Passage
 from eval.public_sets import SetQuestion
+from retrieve.analysis import analyse_document
 from tests.fakes import HashingEncoder, OverlapReader
 
 PLACES = ("Norra", "Tolm", "Ewen", "Skarva", "Muriel", "Fulmar")
@@ -70,6 +71,25 @@ def test_what_is_observed_belongs_to_one_system(tmp_path: Path, monkeypatch: pyt
         assert folder_of(tmp_path, part, models) != own
     monkeypatch.setattr(bootstrap, "judging_revision", lambda: "fitted anew")
     assert folder_of(tmp_path, part, models) != own
+
+
+def test_words_are_indexed_otherwise_also_where_they_are_remembered() -> None:
+    """Without numbers, and without stems; afterwards as before."""
+    sound = analyse_document("finished in 1850")
+    assert sound[0] == "finish"
+    assert "1850" in sound
+    with variants.variants()["numbers not indexed"].patched():
+        assert analyse_document("finished in 1850") == [term for term in sound if term != "1850"]
+    with variants.variants()["analyser off"].patched():
+        assert "finished" in analyse_document("finished in 1850")
+    assert analyse_document("finished in 1850") == sound
+
+
+@pytest.mark.parametrize("name", variants.variants())
+def test_what_is_planted_fits_the_code(name: str) -> None:
+    """A part that a plant replaces is there to be replaced."""
+    with variants.variants()[name].patched():
+        pass
 
 
 def test_the_sound_system_is_sound(work: Path) -> None:
