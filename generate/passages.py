@@ -16,12 +16,13 @@ from retrieve.analysis import analyse_document
 
 @dataclass(frozen=True, slots=True)
 class PassageText:
-    """`sentences` are those of the passage alone; `titles` are the terms of its title and heading; `terms` and `claim`
-    are of these and the text.
+    """`sentences` are those of the passage alone; `titles` and `title_figures` are the terms and figures of its title
+    and heading; `terms` and `claim` are of these and the text.
     """
 
     sentences: tuple[Span, ...]
     titles: frozenset[str]
+    title_figures: frozenset[float]
     terms: frozenset[str]
     claim: Claim
 
@@ -38,6 +39,7 @@ def _passage_text(title: str, heading: str, text: str) -> PassageText:
     return PassageText(
         tuple(sentence_spans(text)),
         frozenset(analyse_document(titles)),
+        frozenset(claim_of(titles).figures),
         frozenset(analyse_document(around)),
         claim_of(around),
     )

@@ -294,12 +294,12 @@ def _features(asked: _Asked, candidate: Candidate) -> tuple[float, ...]:
 
 def _contradictions(asked: Claim, said: Claim, around: PassageText) -> tuple[float, ...]:
     """Names of the question that the passage does not have; those that neither sentence nor titles have, where the
-    sentence names others; its figures that the sentence does not have, where that has others; whether the question
+    sentence names others; its figures that neither has, where the sentence has others; whether the question
     denies what the sentence does not, and the reverse; words of the question that have their opposite in the sentence.
     Counts are 0, 1/2, 3/4, …
     """
     names = [name for name in asked.names if name not in said.vocabulary and name not in around.titles]
-    figures = set(asked.figures) - set(said.figures)
+    figures = set(asked.figures) - set(said.figures) - around.title_figures
     return (
         saturated(sum(name not in around.claim.vocabulary for name in asked.names)),
         saturated(len(names) if set(said.names) - asked.vocabulary else 0),

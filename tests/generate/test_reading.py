@@ -149,6 +149,17 @@ def test_what_speaks_against_an_answer_is_a_signal(runtime: ModelRuntime, questi
     assert max(against) > max(plain) == 0
 
 
+def test_a_figure_of_the_title_is_not_missing(runtime: ModelRuntime) -> None:
+    """A report of a year does not repeat the year in each sentence."""
+    place = SENTENCE_FEATURES.index("other_figures")
+
+    def signal(title: str) -> float:
+        passage = marked(replace(hit("Repairs cost 4,100 euros."), title=title), ("4,100 euros", 3.0))
+        return max(row[place] for _, row in assessor(runtime).feature_rows("What did repairs cost in 2024?", [passage]))
+
+    assert signal("Report 2024") == 0 < signal("Report 2023")
+
+
 def test_a_denial_counts_on_the_side_that_makes_it(runtime: ModelRuntime) -> None:
     """Who denies what: on both sides it is nothing against the answer."""
 
