@@ -12,7 +12,7 @@ from typing import Literal
 
 from generate.answer import Conflict
 from generate.assessment import Assessment, Quote, ScoredSentence
-from generate.contradictions import Asked, Statement, agree, asked_of, contradict, statement_of, tells
+from generate.contradictions import Asked, Statement, agree, asked_of, contradict, likeness, statement_of, tells
 
 _ANCHORS_MAX = 3
 _ANCHOR_SHARE = 0.3
@@ -26,7 +26,7 @@ Settlement = Literal["authority", "date"]
 class Findings:
     """What the evidence says once contradictions are settled.
 
-    `assessment` has the sentences of the losing sides taken out. `conflicts` names the losing sides, or both sides
+    `assessment` has the sentences of the losing passages taken out. `conflicts` names the losing sides, or both sides
     where nothing settles them; then `settled` is false. `outranked` are the chunk ids of the losing passages,
     `rivals` the quotes that speak against the first sentence of `assessment`.
     """
@@ -44,14 +44,13 @@ class ConflictFinder:
     def find(self, question: str, assessment: Assessment) -> Findings:
         """Compare the best sentences with those of other documents; where one of them wins, it becomes the best."""
         asked = asked_of(question)
-        if asked.kind is None:
-            return Findings(assessment)
         sentences = [one for one in assessment.sentences[:_OTHERS_MAX] if tells(asked, one.quote.text)]
         statements = [_Scored(one, statement_of(asked, one.quote)) for one in sentences]
         for best in _anchors(statements, assessment):
             rivals = _rivals(asked, best, statements)
-            if rivals:
-                return _settled(assessment, best, rivals)
+            findings = _settled(assessment, best, rivals) if rivals else None
+            if findings is not None and (findings.settled or asked.kind is not None):
+                return findings
         return Findings(assessment)
 
 
@@ -74,18 +73,22 @@ def _anchors(statements: Sequence[_Scored], assessment: Assessment) -> list[_Sco
 
 
 def _rivals(asked: Asked, best: _Scored, statements: Sequence[_Scored]) -> list[_Scored]:
-    """The best sentence of each other document that contradicts `best`, and nowhere agrees with it."""
-    found: dict[int, _Scored] = {}
+    """Of each other document the sentence most like `best` that contradicts it; none of one that agrees elsewhere."""
+    found: dict[int, list[_Scored]] = {}
     agreeing: set[int] = set()
     for one in statements:
         document = one.quote.hit.document_pk
         if document == best.quote.hit.document_pk:
             continue
         if contradict(asked, best.statement, one.statement):
-            found.setdefault(document, one)
+            found.setdefault(document, []).append(one)
         elif agree(asked, best.statement, one.statement):
             agreeing.add(document)
-    return [one for document, one in found.items() if document not in agreeing]
+    return [
+        max(against, key=lambda one: likeness(best.statement, one.statement))
+        for document, against in found.items()
+        if document not in agreeing
+    ]
 
 
 def _settled(assessment: Assessment, best: _Scored, rivals: Sequence[_Scored]) -> Findings:
@@ -115,14 +118,15 @@ def _preferred(one: Quote, other: Quote) -> tuple[Quote, Settlement] | None:
 
 
 def _without(assessment: Assessment, best: _Scored, losers: Sequence[tuple[_Scored, Settlement]]) -> Findings:
-    """The winner first, the others by score, without the losers."""
-    lost = {(loser.quote.hit.version_pk, loser.quote.start) for loser, _ in losers}
-    kept = [s for s in assessment.sentences if (s.quote.hit.version_pk, s.quote.start) not in lost]
-    kept.sort(key=lambda sentence: sentence is not best.sentence)
-    conflicts = tuple(_conflict(loser.quote, reason) for loser, reason in losers)
+    """The winner first, as good as any loser was, for it takes their place; then all that is not of their passages."""
     outranked = frozenset(loser.quote.hit.chunk_id for loser, _ in losers)
+    winner = replace(best.sentence, score=max(one.sentence.score for one in (best, *(loser for loser, _ in losers))))
+    others = [
+        one for one in assessment.sentences if one is not best.sentence and one.quote.hit.chunk_id not in outranked
+    ]
+    conflicts = tuple(_conflict(loser.quote, reason) for loser, reason in losers)
     rivals = tuple(loser.quote for loser, _ in losers)
-    return Findings(replace(assessment, sentences=tuple(kept)), conflicts, True, outranked, rivals)
+    return Findings(replace(assessment, sentences=(winner, *others)), conflicts, True, outranked, rivals)
 
 
 def _conflict(quote: Quote, outranked_by: Settlement | None) -> Conflict:

@@ -17,6 +17,7 @@ from typing import Literal
 
 from generate.assessment import Quote
 from generate.claims import Claim, claim_of, opposites
+from generate.editions import are_editions, names_edition
 from generate.passages import passage_text
 from generate.quantities import Quantities, asks_quantity, asks_time, asks_whether, denies, quantities_of
 from ingest.caches import remembers_texts
@@ -29,6 +30,7 @@ _PARALLEL_SHARE = 0.6
 _COVERED_MIN = 0.6
 _AROUND_MIN = 0.5
 _AROUND_OTHERWISE_MIN = 0.66
+_KEPT_MIN = 0.75
 _ASKS_VALUE = re.compile(r"^\W*(?:(?:and|but|so|at|by|for|from|in|of|on|to|with|up) )?(?:what|which)\b", re.IGNORECASE)
 _ASKS_HOW_MANY = re.compile(r"\bhow many\b|\bnumber of\b|多少[个名人次艘条岁]|几[个名人次艘条岁]", re.IGNORECASE)
 _POINTS_BACK = re.compile(
@@ -52,7 +54,8 @@ _FOR_ALL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a question asks for; `kind` is None where no contradiction can be told by rule.
+    """What a question asks for; `kind` is None where contradictions are told between editions of one work only, and
+    `edition` says that the question names the one that it is about.
 
     `counted` are the terms of which it asks how many there are; `numbered` holds for nouns the numbers right behind
     them (`Routes 1 and 2`), `pairs` neighbouring content terms.
@@ -65,6 +68,7 @@ class Asked:
     counted: frozenset[str]
     numbered: Mapping[str, frozenset[str]]
     pairs: frozenset[tuple[str, str]]
+    edition: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +104,13 @@ def asked_of(question: str) -> Asked:
         frozenset(words) if _ASKS_HOW_MANY.search(question) else frozenset(),
         _numbered(question),
         frozenset(pairwise(words)),
+        names_edition(question),
     )
 
 
 def tells(asked: Asked, text: str) -> bool:
     """Whether a sentence holds something of the kind that is asked for."""
-    return asked.kind == "whether" or (asked.kind is not None and _tells(asked, quantities_of(text)))
+    return asked.kind == "whether" or _tells(asked, quantities_of(text))
 
 
 def statement_of(asked: Asked, quote: Quote) -> Statement:
@@ -125,14 +130,19 @@ def statement_of(asked: Asked, quote: Quote) -> Statement:
 
 
 def contradict(asked: Asked, one: Statement, other: Statement) -> bool:
-    """Whether both speak of what is asked, and not both can be right."""
-    return asked.kind is not None and _differ(asked, one, other) and _same_subject(asked, one, other)
+    """Whether both speak of what is asked, and not both can be right; never so where the question chose the edition."""
+    editions = are_editions(one.quote.hit.title, other.quote.hit.title)
+    if editions and asked.edition:
+        return False
+    if asked.kind is not None and _differ(asked, one, other) and _same_subject(asked, one, other):
+        return True
+    return editions and _revised(asked, one, other)
 
 
 def agree(asked: Asked, one: Statement, other: Statement) -> bool:
     """Whether both speak of what is asked, and tell a figure that is the same; never so for yes and no."""
     mine, theirs = one.quantities, other.quantities
-    if asked.kind == "whether":
+    if asked.kind is None or asked.kind == "whether":
         return False
     same = mine.times_agree(theirs) if asked.kind == "time" else mine.amounts_agree(theirs)
     return same and _same_subject(asked, one, other)
@@ -177,6 +187,46 @@ def _replaced(asked: Asked, statement: Statement) -> frozenset[str]:
     )
 
 
+def _revised(asked: Asked, one: Statement, other: Statement) -> bool:
+    """Whether one says with other figures what the other says in another edition of the work. Little of the question
+    need be in either, for the better one was found to answer it; but what the one has of it, the other must have.
+    """
+    if asked.kind == "whether" or any(_elsewhere(asked, side) for side in (one, other)):
+        return False
+    if _names_apart(asked, one, other):
+        return False
+    if not (_keeps(asked, one, other) and _keeps(asked, other, one)) or bool(_years(one)) != bool(_years(other)):
+        return False
+    shared = len(one.terms & other.terms)
+    alike = shared >= _PARALLEL_TERMS_MIN and likeness(one, other) >= _PARALLEL_SHARE
+    mine, theirs = one.quantities, other.quantities
+    return alike and (mine.amounts_differ(theirs) or mine.dates_differ(theirs) or mine.clocks_apart(theirs))
+
+
+def _keeps(asked: Asked, one: Statement, other: Statement) -> bool:
+    """Whether the other sentence has nearly all that the one has of the question."""
+    held = asked.terms & one.terms
+    return len(held - other.terms) <= (1 - _KEPT_MIN) * len(held)
+
+
+def _years(statement: Statement) -> frozenset[int]:
+    """Years that the clause names, but for those of its document."""
+    hit = statement.quote.hit
+    own = quantities_of(f"{hit.title or ''} {hit.document_date or ''}").years_named
+    return statement.quantities.years_named - own
+
+
+def likeness(one: Statement, other: Statement) -> float:
+    """Terms that both sentences have, as a share of the fewer ones."""
+    return len(one.terms & other.terms) / (min(len(one.terms), len(other.terms)) or 1)
+
+
+def _names_apart(asked: Asked, one: Statement, other: Statement) -> bool:
+    """Whether each names something that the other does not."""
+    mine, theirs = (side.names - asked.terms for side in (one, other))
+    return bool(mine - other.terms and theirs - one.terms)
+
+
 def _same_subject(asked: Asked, one: Statement, other: Statement) -> bool:
     """Both passages speak of what is asked, neither sentence is about another one of its kind, and either both
     sentences hold most of what is asked for, or one repeats the words of the other.
@@ -185,8 +235,7 @@ def _same_subject(asked: Asked, one: Statement, other: Statement) -> bool:
         return False
     if _apart({noun: one.numbered[noun] for noun in one.numbered.keys() & one.names}, other.numbered):
         return False
-    mine, theirs = (side.names - asked.terms for side in (one, other))
-    if mine - other.terms and theirs - one.terms:
+    if _names_apart(asked, one, other):
         return False
     terms = asked.terms - _replaced(asked, one) - _replaced(asked, other)
     around = min(_covered(terms, side.terms | side.around()) for side in (one, other))
@@ -237,7 +286,9 @@ def _core(asked: Asked, text: str) -> str:
 
 
 def _tells(asked: Asked, quantities: Quantities) -> bool:
-    return quantities.tells_time if asked.kind == "time" else bool(quantities.amounts)
+    if asked.kind == "time":
+        return quantities.tells_time
+    return bool(quantities.amounts) or (asked.kind is None and quantities.tells_time)
 
 
 @remembers_texts(4096)

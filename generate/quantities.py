@@ -122,6 +122,10 @@ class Quantities:
         dated = self.dates or other.dates or self.years or other.years
         return not dated and len(self.clocks) == len(other.clocks) == 1 and self.clocks != other.clocks
 
+    def clocks_apart(self, other: Quantities) -> bool:
+        """Both name times of the day, and none in common."""
+        return bool(self.clocks and other.clocks) and not self.clocks & other.clocks
+
     def amounts_differ(self, other: Quantities, counted: Collection[str] = ()) -> bool:
         """Some unit has amounts in both and none in common; where things are counted, both must count the same ones.
         Not so where they speak of different years or days.

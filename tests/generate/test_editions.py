@@ -1,0 +1,61 @@
+"""Editions of one work are told by their titles; a question may choose between them."""
+
+from __future__ import annotations
+
+import pytest
+
+from generate.editions import are_editions, names_edition
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Laboratory safety rules 2022", "Laboratory safety rules 2024"),
+        ("Parking rules, draft for comment", "Parking rules"),
+        ("Parking rules (revised)", "Parking rules, 3rd edition"),
+        ("price-list-2023", "price-list-2024-01"),
+        ("House_rules_v2", "House rules"),
+        ("Tariff of 1 May 2023", "Tariff of 15 June 2024"),
+        ("采购管理办法（2021年）", "采购管理办法（2024年修订版）"),
+        ("值班制度（征求意见稿）", "值班制度"),
+    ],
+)
+def test_a_date_a_number_or_a_word_makes_an_edition(one: str, other: str) -> None:
+    """Whichever of the two has it."""
+    assert are_editions(one, other)
+    assert are_editions(other, one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Parking rules", "Library rules"),
+        ("Handbook, part 1", "Handbook, part 2"),
+        ("Line 4 timetable 2024", "Line 7 timetable 2024"),
+        ("Timetable summer 2024", "Timetable winter 2024"),
+        ("Parking rules", "Parking rules"),
+        ("2023", "2024"),
+        (None, "Parking rules"),
+        ("采购管理办法", "财务管理办法"),
+    ],
+)
+def test_other_works_parts_and_namesakes_are_no_editions(one: str | None, other: str | None) -> None:
+    """Numbers that are no dates count parts; works of one title are parts of one, as far as anybody knows."""
+    assert not are_editions(one, other)
+
+
+@pytest.mark.parametrize(
+    ("question", "chosen"),
+    [
+        ("What did a permit cost in 2022?", True),
+        ("What does version 2 say about permits?", True),
+        ("What did the old rules say about permits?", True),
+        ("征求意见稿规定几天？", True),
+        ("What does a permit cost?", False),
+        ("What is the current price of a permit?", False),
+        ("permit price", False),
+    ],
+)
+def test_a_question_may_choose_an_edition(question: str, chosen: bool) -> None:
+    """By its year, its number, or as the one that is no longer in force."""
+    assert names_edition(question) == chosen
