@@ -13,6 +13,7 @@ from typing import Literal
 from generate.answer import Conflict
 from generate.assessment import Assessment, Quote, ScoredSentence
 from generate.contradictions import Asked, Statement, agree, asked_of, contradict, likeness, statement_of, tells
+from generate.editions import are_editions, better_edition
 
 _ANCHORS_MAX = 3
 _ANCHOR_SHARE = 0.3
@@ -107,10 +108,15 @@ def _settled(assessment: Assessment, best: _Scored, rivals: Sequence[_Scored]) -
 
 
 def _preferred(one: Quote, other: Quote) -> tuple[Quote, Settlement] | None:
-    """The side to believe: of the clearly more credible source, else of the later date."""
+    """The side to believe: of the clearly more credible source, else of the better edition of one work, else of the
+    later date.
+    """
     first, second = one.hit.credibility.source, other.hit.credibility.source
     if abs(first - second) >= _AUTHORITY_MIN:
         return (one if first > second else other), "authority"
+    titles = one.hit.title or "", other.hit.title or ""
+    if are_editions(*titles) and (better := better_edition(*titles)):
+        return (one if better[0] == "one" else other), better[1]
     dates = (one.hit.document_date, other.hit.document_date)
     if dates[0] is not None and dates[1] is not None and dates[0] != dates[1]:
         return (one if dates[0] > dates[1] else other), "date"

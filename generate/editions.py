@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
+from generate.quantities import quantities_of
 from ingest.caches import remembers_texts
 from retrieve.analysis import analyse_query
 
@@ -27,6 +29,7 @@ _IN_FORCE = (
 _EDITION = re.compile(f"{_DATED}|{_COUNTED}|{_NOT_IN_FORCE}|{_IN_FORCE}", re.IGNORECASE)
 """What tells an edition from another in a title: its date, its number, and words such as draft or revised."""
 
+_OUT_OF_FORCE = re.compile(_NOT_IN_FORCE, re.IGNORECASE)
 _CHOSEN = re.compile(f"{_DATED}|{_COUNTED}|{_NOT_IN_FORCE}", re.IGNORECASE)
 """What chooses an edition in a question; one that asks for the current rate leaves it to us."""
 
@@ -35,6 +38,33 @@ def are_editions(one: str | None, other: str | None) -> bool:
     """Whether two titles are those of different editions of one work: alike but for what tells editions apart."""
     work = _work(one or "")
     return bool(work) and one != other and work == _work(other or "")
+
+
+def better_edition(one: str, other: str) -> tuple[Literal["one", "other"], Literal["authority", "date"]] | None:
+    """Which of two editions counts, and why: one in force before a draft or a withdrawn one, else the later date or the
+    higher number in the titles; None where they do not tell.
+    """
+    aside = [bool(_OUT_OF_FORCE.search(title)) for title in (one, other)]
+    if aside[0] != aside[1]:
+        return ("other" if aside[0] else "one"), "authority"
+    for tell in (_dates, _numbers):
+        mine, theirs = tell(one), tell(other)
+        if mine and theirs and mine != theirs:
+            return ("one" if mine > theirs else "other"), "date"
+    return None
+
+
+def _dates(title: str) -> list[tuple[int, ...]]:
+    """Days and years, the latest first; a year alone counts as its beginning."""
+    found = quantities_of(title)
+    days = [(year, month, day) for year, month, day in found.dates if year]
+    return sorted({*days, *((year, 0, 0) for year in found.years)}, reverse=True)
+
+
+def _numbers(title: str) -> list[tuple[int, ...]]:
+    """Of the edition: (2, 1) of version 2.1."""
+    counted = re.search(_COUNTED, title, re.IGNORECASE)
+    return [tuple(int(digits) for digits in re.findall(r"\d+", counted.group()))] if counted else []
 
 
 def names_edition(question: str) -> bool:

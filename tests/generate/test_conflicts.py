@@ -106,11 +106,27 @@ def test_an_edition_that_the_question_chose_stands(question: str) -> None:
     assert (found.conflicts, found.assessment.sentences[0]) == ((), RULES[2022])
 
 
-def test_editions_without_dates_contradict_each_other_only_where_a_figure_is_asked_for() -> None:
+def undated(sentence: ScoredSentence, title: str) -> ScoredSentence:
+    """Nothing but its title tells which edition it is of."""
+    return replace(
+        sentence, quote=replace(sentence.quote, hit=replace(sentence.quote.hit, document_date=None, title=title))
+    )
+
+
+def test_titles_settle_what_editions_without_dates_say() -> None:
+    """A draft of later years does not count, either."""
+    old, new = (undated(RULES[year], f"Parking rules {year}") for year in (2022, 2024))
+    draft = undated(RULES[2024], "Parking rules 2026, draft")
+    assert find("car space charge", old, new).assessment.sentences[0].quote is new.quote
+    found = find("car space charge", draft, old)
+    assert (found.assessment.sentences[0].quote, found.conflicts[0].outranked_by) == (old.quote, "authority")
+
+
+def test_editions_that_nothing_settles_contradict_each_other_only_where_a_figure_is_asked_for() -> None:
     """Both are shown then; any other question is answered from the better one."""
-    undated = [replace(s, quote=replace(s.quote, hit=replace(s.quote.hit, document_date=None))) for s in RULES.values()]
-    assert not find("How much does a permit for the yard cost?", *undated).settled
-    assert find("car space charge", *undated).conflicts == ()
+    sides = undated(RULES[2022], "Parking rules"), undated(RULES[2024], "Parking rules (revised)")
+    assert not find("How much does a permit for the yard cost?", *sides).settled
+    assert find("car space charge", *sides).conflicts == ()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from generate.editions import are_editions, names_edition
+from generate.editions import are_editions, better_edition, names_edition
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,28 @@ def test_other_works_parts_and_namesakes_are_no_editions(one: str | None, other:
 def test_a_question_may_choose_an_edition(question: str, chosen: bool) -> None:
     """By its year, its number, or as the one that is no longer in force."""
     assert names_edition(question) == chosen
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "reason"),
+    [
+        ("Parking rules 2024", "Parking rules 2022", "date"),
+        ("Tariff of 15 June 2024", "Tariff of 1 May 2024", "date"),
+        ("Parking rules 2024", "Parking rules 2026, draft", "authority"),
+        ("Parking rules", "Parking rules (superseded)", "authority"),
+        ("House rules v10", "House rules v9", "date"),
+        ("House rules, version 2.1", "House rules, version 2", "date"),
+        ("值班制度", "值班制度（征求意见稿）", "authority"),
+        ("值班制度2024年", "值班制度2021年", "date"),
+    ],
+)
+def test_the_titles_tell_which_edition_counts(better: str, worse: str, reason: str) -> None:
+    """What is in force before what is not, then what came last."""
+    assert better_edition(better, worse) == ("one", reason)
+    assert better_edition(worse, better) == ("other", reason)
+
+
+@pytest.mark.parametrize("other", ["Parking rules", "Parking rules 2024", "Parking rules, 3rd edition"])
+def test_titles_may_not_tell(other: str) -> None:
+    """One has no date, or the same one."""
+    assert better_edition("Parking rules 2024", other) is None
