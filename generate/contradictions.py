@@ -55,7 +55,7 @@ _FOR_ALL = re.compile(
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What a question asks for; `kind` is None where contradictions are told between editions of one work only, and
-    `edition` says that the question names the one that it is about.
+    `edition` says that the question chooses one by a word or number.
 
     `counted` are the terms of which it asks how many there are; `numbered` holds for nouns the numbers right behind
     them (`Routes 1 and 2`), `pairs` neighbouring content terms.
@@ -132,7 +132,7 @@ def statement_of(asked: Asked, quote: Quote) -> Statement:
 def contradict(asked: Asked, one: Statement, other: Statement) -> bool:
     """Whether both speak of what is asked, and not both can be right; never so where the question chose the edition."""
     editions = are_editions(one.quote.hit.title, other.quote.hit.title)
-    if editions and asked.edition:
+    if editions and (asked.edition or asked.years & (_own_years(one) | _own_years(other))):
         return False
     if asked.kind is not None and _differ(asked, one, other) and _same_subject(asked, one, other):
         return True
@@ -211,9 +211,13 @@ def _keeps(asked: Asked, one: Statement, other: Statement) -> bool:
 
 def _years(statement: Statement) -> frozenset[int]:
     """Years that the clause names, but for those of its document."""
+    return statement.quantities.years_named - _own_years(statement)
+
+
+def _own_years(statement: Statement) -> frozenset[int]:
+    """Of the title and the date of its document."""
     hit = statement.quote.hit
-    own = quantities_of(f"{hit.title or ''} {hit.document_date or ''}").years_named
-    return statement.quantities.years_named - own
+    return quantities_of(f"{hit.title or ''} {hit.document_date or ''}").years_named
 
 
 def likeness(one: Statement, other: Statement) -> float:

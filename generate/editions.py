@@ -18,20 +18,26 @@ _COUNTED = (
     r"\b(?:version|edition|draft|issue|revision|release|rev|ver|v)\b\.? ?\d+(?:\.\d+)*|\bv\d+(?:\.\d+)*\b"
     r"|\b\d+(?:st|nd|rd|th) (?:edition|draft|revision|issue)\b|第[\d一二三四五六七八九十]+[版稿]"
 )
-_NOT_IN_FORCE = (
-    r"\b(?:drafts?|superseded|withdrawn|obsolete|archived|outdated|old|older|previous|former|earlier|proposed)\b"
-    r"|草案|草稿|征求意见稿|送审稿|旧版|原版|已废止|废止|作废|以前|之前的"
-)
+_DRAFT = r"\b(?:drafts?|superseded|withdrawn|obsolete|archived|outdated)\b|草案|草稿|征求意见稿|送审稿|已废止|废止|作废"
+_NOT_IN_FORCE = rf"{_DRAFT}|\b(?:old|previous|former|proposed)\b(?=\W*$)|旧版|原版"
 _IN_FORCE = (
-    r"\b(?:final|version|edition|revision|revised|current|latest|new|newest|amended|updated|for comments?|copy)\b"
+    r"\b(?:version|edition|revision|revised|amended|updated|for comments?)\b"
+    r"|\b(?:final|current|latest|new|copy)\b(?=\W*$)"
     r"|试行|暂行|修订[版稿]?|修正[版稿]?|新版|最新|现行"
 )
 _EDITION = re.compile(f"{_DATED}|{_COUNTED}|{_NOT_IN_FORCE}|{_IN_FORCE}", re.IGNORECASE)
 """What tells an edition from another in a title: its date, its number, and words such as draft or revised."""
 
 _OUT_OF_FORCE = re.compile(_NOT_IN_FORCE, re.IGNORECASE)
-_CHOSEN = re.compile(f"{_DATED}|{_COUNTED}|{_NOT_IN_FORCE}", re.IGNORECASE)
-"""What chooses an edition in a question; one that asks for the current rate leaves it to us."""
+_WORKS = (
+    "agreement contract edition guide handbook manual plan policy price procedure proposal rate regulation rule tariff"
+    " terms version"
+)
+_CHOSEN = re.compile(
+    rf"{_COUNTED}|{_DRAFT}|\b(?:old|older|previous|former|earlier|proposed) (?:\w+ )?(?:{'|'.join(_WORKS.split())})"
+    r"|旧版|原版|旧的?(?:规定|办法|制度|标准|合同)",
+    re.IGNORECASE,
+)
 
 
 def are_editions(one: str | None, other: str | None) -> bool:
@@ -68,7 +74,9 @@ def _numbers(title: str) -> list[tuple[int, ...]]:
 
 
 def names_edition(question: str) -> bool:
-    """Whether the question says by itself which edition it is about."""
+    """Whether the question says by a word or number which edition it is about. One that asks for the current rate
+    leaves it to us; a year chooses only among titles that have it.
+    """
     return bool(_CHOSEN.search(question))
 
 

@@ -87,7 +87,13 @@ RULES = {
 
 
 @pytest.mark.parametrize(
-    "question", ["What would I pay for leaving my car here?", "car space charge", "Who may leave a car, and for what?"]
+    "question",
+    [
+        "What would I pay for leaving my car here?",
+        "car space charge",
+        "Who may leave a car, and for what?",
+        "How much will it be in 2026?",
+    ],
 )
 def test_the_later_edition_wins_whatever_the_words_of_the_question(question: str) -> None:
     """The older one was found to answer it, and the newer says the same with another figure. It takes the older one's
