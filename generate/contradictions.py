@@ -259,7 +259,20 @@ def _elsewhere(asked: Asked, statement: Statement) -> bool:
         return True
     if _apart(asked.numbered, statement.numbered):
         return True
-    return bool(asked.names - statement.terms and statement.names - asked.terms)
+    if not statement.names - asked.terms:
+        return False
+    return bool(asked.names - statement.terms) or _scattered(asked, statement)
+
+
+def _scattered(asked: Asked, statement: Statement) -> bool:
+    """Whether the words of a name in the question stand together nowhere in the sentence and its titles: a university's
+    library is not the University Library.
+    """
+    whole = {pair for pair in asked.pairs if asked.names.issuperset(pair)}
+    hit = statement.quote.hit
+    return bool(whole) and not any(
+        whole.intersection(pairwise(_words(text))) for text in (statement.quote.text, hit.title, hit.heading) if text
+    )
 
 
 def _covered(asked: Collection[str], terms: Collection[str]) -> float:

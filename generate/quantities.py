@@ -5,6 +5,7 @@ English and Chinese.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -50,7 +51,11 @@ _AMOUNT = re.compile(
     re.IGNORECASE,
 )
 _SCALE = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "万": 1e4, "亿": 1e8}
-_UNIT = re.compile(r"\s?(?P<unit>[%％℃]|°[CF]?|[\u4e00-\u9fff]{1,2}|[A-Za-zµ]+(?:[ -][a-zA-Z]+){0,2})")
+_SYMBOL = r"[A-Za-zµ]{1,3}[23²³]?(?:/[A-Za-z]{1,3}[23²³]?)+|[A-Za-zµ]{1,3}[23²³]"  # m3/s, km/h, m²
+_UNIT = re.compile(
+    rf"\s?(?:(?P<symbol>{_SYMBOL})(?![A-Za-z\d/])"
+    r"|(?P<unit>[%％℃]|°[CF]?|[\u4e00-\u9fff]{1,2}|[A-Za-zµ]+(?:[ -][a-zA-Z]+){0,2}))"
+)
 _FUNCTION_WORDS = "and or to of in on at the a an by for from with per is are was were be as than that which"
 _NO_UNIT = frozenset(_FUNCTION_WORDS.split())
 
@@ -250,6 +255,8 @@ def _units(match: re.Match[str], text: str) -> set[str]:
     following = _UNIT.match(text, match.end())
     if following is None:
         return set()
+    if following["symbol"]:
+        return {unicodedata.normalize("NFKC", following["symbol"]).lower()}
     unit = following["unit"]
     if unit[0] in "%％℃°":
         return {unit}

@@ -103,10 +103,20 @@ def test_these_cannot_both_be_right(question: str, one: str, other: str) -> None
         ("Who leads the ward?", "Ann leads the 22 beds of the ward.", "Bea leads the 30 beds of the ward."),
         ("May dogs swim in the lake?", "Dogs may swim in the lake.", "Dogs are welcome in the café."),
         ("甲仓库有多少个货位？", "甲仓库有120个货位。", "乙码头去年处理了300艘船。"),
+        (
+            "What is the average flow of the Elm brook?",
+            "The Elm brook has an average width of 4 m where it leaves the wood.",
+            "The Elm brook has an average of nearly 6 m3/s where it leaves the wood.",
+        ),
+        (
+            "When was the College Library founded?",
+            "The College Library was founded in 1816.",
+            "In 1839 the college founded a library of 400 books for Oakham.",
+        ),
     ],
 )
 def test_these_speak_of_different_things(question: str, one: str, other: str) -> None:
-    """Another number, name, year, kind, size or event; or the same in other words."""
+    """Another number, name, year, kind, size, unit or event; or the same in other words."""
     if question == "When is the hall open?":
         assert not contradicts(question, one, other, title="Programme")
     else:
