@@ -108,6 +108,12 @@ class ScoredSentence:
     score: float
     spans: tuple[AnswerSpan, ...] = ()
 
+    @property
+    def answer(self) -> str:
+        """The short answer, in lower case; the whole text where none is marked."""
+        text = self.quote.text
+        return (text[self.spans[0].start : self.spans[0].end] if self.spans else text).casefold()
+
 
 @dataclass(frozen=True, slots=True)
 class Assessment:

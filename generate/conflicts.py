@@ -12,13 +12,24 @@ from typing import Literal
 
 from generate.answer import Conflict
 from generate.assessment import Assessment, Quote, ScoredSentence
-from generate.contradictions import Asked, Statement, agree, asked_of, contradict, likeness, statement_of, tells
+from generate.contradictions import (
+    Asked,
+    Statement,
+    agree,
+    asked_of,
+    chooses,
+    contradict,
+    likeness,
+    statement_of,
+    tells,
+)
 from generate.editions import are_editions, better_edition
 
 _ANCHORS_MAX = 3
 _ANCHOR_SHARE = 0.3
 _OTHERS_MAX = 24
 _AUTHORITY_MIN = 0.15
+_AS_GOOD_SHARE = 0.5
 
 Settlement = Literal["authority", "date"]
 
@@ -52,7 +63,7 @@ class ConflictFinder:
             findings = _settled(assessment, best, rivals) if rivals else None
             if findings is not None and (findings.settled or asked.kind is not None):
                 return findings
-        return Findings(assessment)
+        return _in_force(asked, assessment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +105,7 @@ def _rivals(asked: Asked, best: _Scored, statements: Sequence[_Scored]) -> list[
 
 def _settled(assessment: Assessment, best: _Scored, rivals: Sequence[_Scored]) -> Findings:
     """The better side first, where authority or date tells which one that is."""
-    losers: list[tuple[_Scored, Settlement]] = []
+    losers: list[tuple[ScoredSentence, Settlement]] = []
     for other in rivals:
         better = _preferred(best.quote, other.quote)
         if better is None:
@@ -102,9 +113,27 @@ def _settled(assessment: Assessment, best: _Scored, rivals: Sequence[_Scored]) -
             return Findings(assessment, both, settled=False, rivals=(other.quote,))
         winner, reason = better
         loser = other if winner is best.quote else best
-        losers.append((loser, reason))
+        losers.append((loser.sentence, reason))
         best = best if winner is best.quote else other
-    return _without(assessment, best, losers)
+    return _without(assessment, best.sentence, losers)
+
+
+def _in_force(asked: Asked, assessment: Assessment) -> Findings:
+    """Where a better edition of the same work answers about as well, its sentence in place of the best one, which is
+    shown if it gives another answer.
+    """
+    if not assessment.sentences:
+        return Findings(assessment)
+    best = assessment.sentences[0]
+    for other in assessment.sentences[1:_OTHERS_MAX]:
+        if other.score < _AS_GOOD_SHARE * best.score:
+            break
+        editions = are_editions(best.quote.hit.title, other.quote.hit.title)
+        better = _preferred(best.quote, other.quote) if editions else None
+        if better is not None and better[0] is other.quote and not chooses(asked, best.quote, other.quote):
+            found = _without(assessment, other, [(best, better[1])])
+            return replace(found, conflicts=(), rivals=()) if best.answer == other.answer else found
+    return Findings(assessment)
 
 
 def _preferred(one: Quote, other: Quote) -> tuple[Quote, Settlement] | None:
@@ -123,13 +152,13 @@ def _preferred(one: Quote, other: Quote) -> tuple[Quote, Settlement] | None:
     return None
 
 
-def _without(assessment: Assessment, best: _Scored, losers: Sequence[tuple[_Scored, Settlement]]) -> Findings:
+def _without(
+    assessment: Assessment, best: ScoredSentence, losers: Sequence[tuple[ScoredSentence, Settlement]]
+) -> Findings:
     """The winner first, as good as any loser was, for it takes their place; then all that is not of their passages."""
     outranked = frozenset(loser.quote.hit.chunk_id for loser, _ in losers)
-    winner = replace(best.sentence, score=max(one.sentence.score for one in (best, *(loser for loser, _ in losers))))
-    others = [
-        one for one in assessment.sentences if one is not best.sentence and one.quote.hit.chunk_id not in outranked
-    ]
+    winner = replace(best, score=max(best.score, *(loser.score for loser, _ in losers)))
+    others = [one for one in assessment.sentences if one is not best and one.quote.hit.chunk_id not in outranked]
     conflicts = tuple(_conflict(loser.quote, reason) for loser, reason in losers)
     rivals = tuple(loser.quote for loser, _ in losers)
     return Findings(replace(assessment, sentences=(winner, *others)), conflicts, True, outranked, rivals)

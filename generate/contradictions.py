@@ -132,11 +132,16 @@ def statement_of(asked: Asked, quote: Quote) -> Statement:
 def contradict(asked: Asked, one: Statement, other: Statement) -> bool:
     """Whether both speak of what is asked, and not both can be right; never so where the question chose the edition."""
     editions = are_editions(one.quote.hit.title, other.quote.hit.title)
-    if editions and (asked.edition or asked.years & (_own_years(one) | _own_years(other))):
+    if editions and chooses(asked, one.quote, other.quote):
         return False
     if asked.kind is not None and _differ(asked, one, other) and _same_subject(asked, one, other):
         return True
     return editions and _revised(asked, one, other)
+
+
+def chooses(asked: Asked, one: Quote, other: Quote) -> bool:
+    """Whether the question says which of two editions it is about: by a word or number, or a year of one of them."""
+    return asked.edition or bool(asked.years & (_own_years(one) | _own_years(other)))
 
 
 def agree(asked: Asked, one: Statement, other: Statement) -> bool:
@@ -211,13 +216,12 @@ def _keeps(asked: Asked, one: Statement, other: Statement) -> bool:
 
 def _years(statement: Statement) -> frozenset[int]:
     """Years that the clause names, but for those of its document."""
-    return statement.quantities.years_named - _own_years(statement)
+    return statement.quantities.years_named - _own_years(statement.quote)
 
 
-def _own_years(statement: Statement) -> frozenset[int]:
+def _own_years(quote: Quote) -> frozenset[int]:
     """Of the title and the date of its document."""
-    hit = statement.quote.hit
-    return quantities_of(f"{hit.title or ''} {hit.document_date or ''}").years_named
+    return quantities_of(f"{quote.hit.title or ''} {quote.hit.document_date or ''}").years_named
 
 
 def likeness(one: Statement, other: Statement) -> float:

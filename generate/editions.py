@@ -28,6 +28,13 @@ _IN_FORCE = (
 _EDITION = re.compile(f"{_DATED}|{_COUNTED}|{_NOT_IN_FORCE}|{_IN_FORCE}", re.IGNORECASE)
 """What tells an edition from another in a title: its date, its number, and words such as draft or revised."""
 
+_SERIES = re.compile(
+    r"\b(?:accounts|agenda|bulletin|diary|e?mails?|invoice|letters?|logs?|memos?|minutes|newsletter|notes|reports?|results"
+    r"|reviews?|statements?|statistics|survey)\b|纪要|记录|报告|周报|月报|年报|简报|通知|发票|日志|邮件",
+    re.IGNORECASE,
+)
+"""Works that tell what happened: the later one does not take the place of the earlier."""
+
 _OUT_OF_FORCE = re.compile(_NOT_IN_FORCE, re.IGNORECASE)
 _WORKS = (
     "agreement contract edition guide handbook manual plan policy price procedure proposal rate regulation rule tariff"
@@ -41,9 +48,11 @@ _CHOSEN = re.compile(
 
 
 def are_editions(one: str | None, other: str | None) -> bool:
-    """Whether two titles are those of different editions of one work: alike but for what tells editions apart."""
+    """Whether two titles are those of different editions of one work: alike but for what tells editions apart. Never
+    so of minutes, reports and the like.
+    """
     work = _work(one or "")
-    return bool(work) and one != other and work == _work(other or "")
+    return bool(work) and one != other and work == _work(other or "") and not _SERIES.search(one or "")
 
 
 def better_edition(one: str, other: str) -> tuple[Literal["one", "other"], Literal["authority", "date"]] | None:

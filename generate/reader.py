@@ -63,10 +63,5 @@ def choose(sentences: Sequence[ScoredSentence], *, several: bool) -> list[Scored
 
 def _repeats(one: ScoredSentence, other: ScoredSentence) -> bool:
     """One sentence, or its short answer, says what the other one does."""
-    texts, answers = (one.quote.text, other.quote.text), (_answer(one), _answer(other))
+    texts, answers = (one.quote.text, other.quote.text), (one.answer, other.answer)
     return texts[0] in texts[1] or texts[1] in texts[0] or answers[0] in answers[1] or answers[1] in answers[0]
-
-
-def _answer(sentence: ScoredSentence) -> str:
-    text = sentence.quote.text
-    return (text[sentence.spans[0].start : sentence.spans[0].end] if sentence.spans else text).casefold()

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from generate.answer import AnswerSpan
 from generate.assessment import Assessment, Quote, ScoredSentence
 from generate.conflicts import ConflictFinder, Findings
 from ingest.credibility import Credibility
@@ -148,3 +149,32 @@ def test_what_another_edition_says_of_something_else_is_no_conflict(text: str) -
     """Another thing than the one asked for, other words, a year of its own; or the same figure."""
     other = statement(text, 0.1, 2, date="2024-03-01", title="Parking rules 2024")
     assert find("Yard permit price", RULES[2022], other).conflicts == ()
+
+
+def keeper(text: str, score: float, year: int) -> ScoredSentence:
+    """A sentence of the parking rules of that year, its last word marked as the answer."""
+    said = statement(text, score, year, date=f"{year}-03-01", title=f"Parking rules {year}")
+    return replace(said, spans=(AnswerSpan(text.rindex(" ") + 1, len(text) - 1),))
+
+
+def test_the_edition_in_force_answers_what_both_answer() -> None:
+    """Names, which cannot be compared by rule; another answer of the older one is shown."""
+    old, new = keeper("Ask for the key at Adler.", 0.9, 2022), keeper("The key is with Brandt.", 0.6, 2024)
+    found = find("Who has the key?", old, new)
+    assert [one.quote.text for one in found.assessment.sentences] == [new.quote.text]
+    assert [(one.quote, one.outranked_by) for one in found.conflicts] == [(old.quote.text, "date")]
+
+
+def test_the_edition_in_force_is_quoted_where_both_say_the_same() -> None:
+    """That is no conflict."""
+    old, new = keeper("Ask for the key at Adler.", 0.9, 2022), keeper("The key is with Adler.", 0.6, 2024)
+    found = find("Who has the key?", old, new)
+    assert (found.assessment.sentences[0].quote, found.conflicts) == (new.quote, ())
+
+
+@pytest.mark.parametrize(("question", "score"), [("Who had the key in 2022?", 0.6), ("Who has the key?", 0.2)])
+def test_another_edition_does_not_answer_in_its_place(question: str, score: float) -> None:
+    """The question chose, or the other one hardly answers it."""
+    old, new = keeper("Ask for the key at Adler.", 0.9, 2022), keeper("The key is with Brandt.", score, 2024)
+    found = find(question, old, new)
+    assert (found.assessment.sentences[0], found.conflicts) == (old, ())
