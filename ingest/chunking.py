@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ingest.parsing.document import ParsedDocument
+from ingest.parsing.document import TITLE_CHARS_MAX, ParsedDocument
 from ingest.sentences import Span, sentence_spans
 
 _CHARS_PER_TOKEN_MAX = 12
@@ -91,7 +91,7 @@ def chunk_document(document: ParsedDocument, counter: TokenCounter, shape: Chunk
                 end=group[-1].end,
                 tokens=sum(piece.size for piece in group),
                 page=document.pages[page].number if page >= 0 else None,
-                heading=document.headings[heading].title if heading >= 0 else None,
+                heading=document.headings[heading].title[:TITLE_CHARS_MAX] if heading >= 0 else None,
             )
         )
     return chunks

@@ -15,7 +15,7 @@ from ingest.credibility import stated_date
 from ingest.errors import CitewellError
 from ingest.models import FloatArray
 from ingest.near_duplicates import Signature
-from ingest.parsing.document import ParsedDocument
+from ingest.parsing.document import TITLE_CHARS_MAX, ParsedDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +60,16 @@ class Prepared:
 
     @property
     def title(self) -> str | None:
-        """The caller's title, else the document's own, else the file name without its ending (a line has none)."""
+        """The caller's title, else the document's own, else the file name without its ending (a line has none); its
+        first 500 characters.
+        """
         given = self.task.metadata.get("title")
         if isinstance(given, str) and given.strip():
-            return given.strip()
+            return given.strip()[:TITLE_CHARS_MAX]
         own = self.parsed.title if self.parsed else None
-        return own or (None if self.task.is_line else PurePosixPath(self.task.filename).stem)
+        if own:
+            return own[:TITLE_CHARS_MAX]
+        return None if self.task.is_line else PurePosixPath(self.task.filename).stem
 
     @property
     def document_date(self) -> date | None:

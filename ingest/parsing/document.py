@@ -7,6 +7,11 @@ from datetime import date
 from pathlib import Path
 from typing import Protocol
 
+TITLE_CHARS_MAX = 500
+"""Code points of a title or heading that are kept: what is longer is text that was marked as one. It goes with each
+passage into every search and answer.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Page:

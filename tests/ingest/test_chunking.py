@@ -156,3 +156,12 @@ def test_an_endless_line_takes_a_time_that_grows_with_its_length_only(text: str)
         assert chunk.start <= ends or not text[ends : chunk.start].strip()
         ends = chunk.end
     assert not text[ends:].strip()
+
+
+def test_a_heading_that_is_a_whole_text_is_cut() -> None:
+    """It would go with every passage under it into each search and answer."""
+    line = "# " + "Garden rules " * 2000
+    chunks = chunk_document(
+        document(f"{line}\nA plot is free.", headings=(Heading(1, line[2:], 0),)), COUNTER, ChunkShape(40, 8)
+    )
+    assert {len(chunk.heading or "") for chunk in chunks} == {500}

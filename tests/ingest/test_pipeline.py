@@ -251,7 +251,13 @@ def test_a_deleted_line_leaves_nothing(service: Service) -> None:
 
 @pytest.mark.parametrize(
     ("metadata", "title"),
-    [({}, "a"), ({"title": " Fares "}, "Fares"), ({"title": ""}, "a"), ({"title": 7}, "a")],
+    [
+        ({}, "a"),
+        ({"title": " Fares "}, "Fares"),
+        ({"title": ""}, "a"),
+        ({"title": 7}, "a"),
+        ({"title": "x" * 900}, "x" * 500),
+    ],
 )
 def test_titles(service: Service, metadata: dict[str, object], title: str) -> None:
     """The caller's, else the document's own, else the file name's."""
