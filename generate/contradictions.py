@@ -200,7 +200,9 @@ def _revised(asked: Asked, one: Statement, other: Statement) -> bool:
         return False
     if _names_apart(asked, one, other):
         return False
-    if not (_keeps(asked, one, other) and _keeps(asked, other, one)) or bool(_years(one)) != bool(_years(other)):
+    if not (_keeps(asked.terms, one, other.terms) and _keeps(asked.terms, other, one.terms)) or bool(
+        _years(one)
+    ) != bool(_years(other)):
         return False
     shared = len(one.terms & other.terms)
     alike = shared >= _PARALLEL_TERMS_MIN and likeness(one, other) >= _PARALLEL_SHARE
@@ -208,10 +210,10 @@ def _revised(asked: Asked, one: Statement, other: Statement) -> bool:
     return alike and (mine.amounts_differ(theirs) or mine.dates_differ(theirs) or mine.clocks_apart(theirs))
 
 
-def _keeps(asked: Asked, one: Statement, other: Statement) -> bool:
-    """Whether the other sentence has nearly all that the one has of the question."""
-    held = asked.terms & one.terms
-    return len(held - other.terms) <= (1 - _KEPT_MIN) * len(held)
+def _keeps(asked: Collection[str], one: Statement, others: Collection[str]) -> bool:
+    """Whether the terms of the other side have nearly all that the one sentence has of what is asked for."""
+    held = one.terms.intersection(asked)
+    return len(held.difference(others)) <= (1 - _KEPT_MIN) * len(held)
 
 
 def _years(statement: Statement) -> frozenset[int]:
@@ -251,7 +253,7 @@ def _same_subject(asked: Asked, one: Statement, other: Statement) -> bool:
         return False
     shared, smaller = one.core & other.core, min(len(one.core), len(other.core)) or 1
     if len(shared) >= _PARALLEL_TERMS_MIN and len(shared) / smaller >= _PARALLEL_SHARE:
-        return True
+        return _keeps(terms, one, other.terms | other.around()) and _keeps(terms, other, one.terms | one.around())
     told = min(_covered(terms, side.terms) for side in (one, other))
     apart = one.quote.hit.title != other.quote.hit.title  # parts of one work tell of different things
     return apart and told >= _COVERED_MIN and around >= _AROUND_OTHERWISE_MIN

@@ -256,7 +256,8 @@ def _units(match: re.Match[str], text: str) -> set[str]:
     if following is None:
         return set()
     if following["symbol"]:
-        return {unicodedata.normalize("NFKC", following["symbol"]).lower()}
+        symbol = unicodedata.normalize("NFKC", following["symbol"]).lower()
+        return set() if _NO_UNIT.intersection(symbol.split("/")) else {symbol}
     unit = following["unit"]
     if unit[0] in "%％℃°":
         return {unit}

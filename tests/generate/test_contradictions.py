@@ -109,6 +109,11 @@ def test_these_cannot_both_be_right(question: str, one: str, other: str) -> None
             "The Elm brook has an average of nearly 6 m3/s where it leaves the wood.",
         ),
         (
+            "What does a plot cost?",
+            "A plot costs 55 euros a year.",
+            "The shed costs 340 euros a year to insure.",
+        ),
+        (
             "When was the College Library founded?",
             "The College Library was founded in 1816.",
             "In 1839 the college founded a library of 400 books for Oakham.",
