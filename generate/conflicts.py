@@ -23,7 +23,7 @@ from generate.contradictions import (
     statement_of,
     tells,
 )
-from generate.editions import are_editions, better_edition
+from generate.editions import are_editions, better_edition, day_of
 
 _ANCHORS_MAX = 3
 _ANCHOR_SHARE = 0.3
@@ -138,7 +138,7 @@ def _in_force(asked: Asked, assessment: Assessment) -> Findings:
 
 def _preferred(one: Quote, other: Quote) -> tuple[Quote, Settlement] | None:
     """The side to believe: of the clearly more credible source, else of the better edition of one work, else of the
-    later date.
+    later date: its document's own, or the day in its title.
     """
     first, second = one.hit.credibility.source, other.hit.credibility.source
     if abs(first - second) >= _AUTHORITY_MIN:
@@ -146,7 +146,7 @@ def _preferred(one: Quote, other: Quote) -> tuple[Quote, Settlement] | None:
     titles = one.hit.title or "", other.hit.title or ""
     if are_editions(*titles) and (better := better_edition(*titles)):
         return (one if better[0] == "one" else other), better[1]
-    dates = (one.hit.document_date, other.hit.document_date)
+    dates = [side.hit.document_date or day_of(title) for side, title in zip((one, other), titles, strict=True)]
     if dates[0] is not None and dates[1] is not None and dates[0] != dates[1]:
         return (one if dates[0] > dates[1] else other), "date"
     return None

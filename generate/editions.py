@@ -69,6 +69,12 @@ def better_edition(one: str, other: str) -> tuple[Literal["one", "other"], Liter
     return None
 
 
+def day_of(title: str) -> str | None:
+    """The latest whole day that the title names, as YYYY-MM-DD."""
+    days = [day for day in _dates(title) if day[1]]
+    return "{:04}-{:02}-{:02}".format(*days[0]) if days else None
+
+
 def _dates(title: str) -> list[tuple[int, ...]]:
     """Days and years, the latest first; a year alone counts as its beginning."""
     found = quantities_of(title)

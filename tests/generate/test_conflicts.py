@@ -129,6 +129,13 @@ def test_titles_settle_what_editions_without_dates_say() -> None:
     assert (found.assessment.sentences[0].quote, found.conflicts[0].outranked_by) == (old.quote, "authority")
 
 
+def test_the_day_in_a_title_is_a_date() -> None:
+    """Of a document that has no other; notes of two days are no editions."""
+    early, late = (undated(s, f"Notes of {day} 2024") for s, day in ((OLD, "30 April"), (NEW, "2 May")))
+    found = find("How much is standby pay per night?", early, late)
+    assert (found.settled, found.assessment.sentences[0].quote) == (True, late.quote)
+
+
 def test_editions_that_nothing_settles_contradict_each_other_only_where_a_figure_is_asked_for() -> None:
     """Both are shown then; any other question is answered from the better one."""
     sides = undated(RULES[2022], "Parking rules"), undated(RULES[2024], "Parking rules (revised)")
