@@ -104,9 +104,11 @@ def _rivals(asked: Asked, best: _Scored, statements: Sequence[_Scored]) -> list[
 
 
 def _settled(assessment: Assessment, best: _Scored, rivals: Sequence[_Scored]) -> Findings:
-    """The better side first, where authority or date tells which one that is."""
+    """The better side first, where authority or date tells which one that is; what they cannot tell comes last, so that
+    it is held against the side that is left.
+    """
     losers: list[tuple[ScoredSentence, Settlement]] = []
-    for other in rivals:
+    for other in sorted(rivals, key=lambda one: _preferred(best.quote, one.quote) is None):
         better = _preferred(best.quote, other.quote)
         if better is None:
             both = (_conflict(best.quote, None), _conflict(other.quote, None))

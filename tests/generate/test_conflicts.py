@@ -129,6 +129,15 @@ def test_titles_settle_what_editions_without_dates_say() -> None:
     assert (found.assessment.sentences[0].quote, found.conflicts[0].outranked_by) == (old.quote, "authority")
 
 
+def test_what_nothing_settles_is_held_against_the_side_that_is_left() -> None:
+    """Not against a draft that a rule in force has outranked."""
+    draft = undated(RULES[2024], "Parking rules 2026, draft")
+    stranger = undated(statement("A permit for the yard costs £90 a month.", 0.3, 3), "Flyer")
+    found = find("How much does a permit for the yard cost?", draft, stranger, RULES[2022])
+    assert not found.settled
+    assert {conflict.quote for conflict in found.conflicts} == {RULES[2022].quote.text, stranger.quote.text}
+
+
 def test_the_day_in_a_title_is_a_date() -> None:
     """Of a document that has no other; notes of two days are no editions."""
     early, late = (undated(s, f"Notes of {day} 2024") for s, day in ((OLD, "30 April"), (NEW, "2 May")))
