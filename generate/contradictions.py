@@ -200,9 +200,8 @@ def _revised(asked: Asked, one: Statement, other: Statement) -> bool:
         return False
     if _names_apart(asked, one, other):
         return False
-    if not (_keeps(asked.terms, one, other.terms) and _keeps(asked.terms, other, one.terms)) or bool(
-        _years(one)
-    ) != bool(_years(other)):
+    kept = min(_kept(asked.terms, one, other.terms), _kept(asked.terms, other, one.terms))
+    if kept < _KEPT_MIN or bool(_years(one)) != bool(_years(other)):
         return False
     shared = len(one.terms & other.terms)
     alike = shared >= _PARALLEL_TERMS_MIN and likeness(one, other) >= _PARALLEL_SHARE
@@ -210,10 +209,10 @@ def _revised(asked: Asked, one: Statement, other: Statement) -> bool:
     return alike and (mine.amounts_differ(theirs) or mine.dates_differ(theirs) or mine.clocks_apart(theirs))
 
 
-def _keeps(asked: Collection[str], one: Statement, others: Collection[str]) -> bool:
-    """Whether the terms of the other side have nearly all that the one sentence has of what is asked for."""
+def _kept(asked: Collection[str], one: Statement, others: Collection[str]) -> float:
+    """Of what is asked for and in the one sentence, the share that the other side has; 1 where there is nothing."""
     held = one.terms.intersection(asked)
-    return len(held.difference(others)) <= (1 - _KEPT_MIN) * len(held)
+    return 1 - len(held.difference(others)) / (len(held) or 1)
 
 
 def _years(statement: Statement) -> frozenset[int]:
@@ -253,7 +252,8 @@ def _same_subject(asked: Asked, one: Statement, other: Statement) -> bool:
         return False
     shared, smaller = one.core & other.core, min(len(one.core), len(other.core)) or 1
     if len(shared) >= _PARALLEL_TERMS_MIN and len(shared) / smaller >= _PARALLEL_SHARE:
-        return _keeps(terms, one, other.terms | other.around()) and _keeps(terms, other, one.terms | one.around())
+        kept = _kept(terms, one, other.terms | other.around()), _kept(terms, other, one.terms | one.around())
+        return min(kept) >= _COVERED_MIN
     told = min(_covered(terms, side.terms) for side in (one, other))
     apart = one.quote.hit.title != other.quote.hit.title  # parts of one work tell of different things
     return apart and told >= _COVERED_MIN and around >= _AROUND_OTHERWISE_MIN

@@ -73,6 +73,11 @@ def contradicts(question: str, one: str, other: str, *, title: str | None = None
         ("年假有多少天？", "员工年假为10天，须提前申请。", "员工年假为15天。"),
         ("图书馆几点关门？什么时候？", "图书馆晚上9点关门。", "图书馆晚上8点关门。"),
         ("访客是否可以拍照？", "访客可以拍照。", "访客不得拍照。"),
+        (
+            "How many parcels may be carried on tram Anna Elm?",
+            "No more than two parcels may be carried on tram Anna Elm on any day.",
+            "From now on four parcels may be booked on Anna Elm.",
+        ),
     ],
 )
 def test_these_cannot_both_be_right(question: str, one: str, other: str) -> None:
