@@ -28,10 +28,26 @@ def train(
         Path | None,
         typer.Option(help="Failures of your own service, as eval export-failures writes.", exists=True, dir_okay=False),
     ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            help="A larger encoder to learn from: hub name (sentence-transformers/all-mpnet-base-v2) or folder."
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="Torch device: auto, cpu, cuda.")] = "auto",
 ) -> None:
     """Train on the training parts of the sets. A run that was killed goes on where it stopped."""
     from eval.finetune.recipe import train as run
 
-    run(objective.value, data, out, seed=seed, limit=limit, start=start, device=device, failures=failures)
+    run(
+        objective.value,
+        data,
+        out,
+        seed=seed,
+        limit=limit,
+        start=start,
+        device=device,
+        failures=failures,
+        teacher=teacher,
+    )
     typer.echo(f"trained into {out}")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from eval.finetune.examples import Example
 from ingest.models.windows import PairTokenizer, Window
@@ -17,17 +20,29 @@ _POOL_STEPS = 16
 
 
 @dataclass(frozen=True, slots=True)
+class Opinion:
+    """What a teacher gives for a window: the logit of "no answer"; `starts` and `ends` float16 of shape (tokens,),
+    probabilities, the null answer's at 0.
+    """
+
+    no_answer: float
+    starts: NDArray[np.float16]
+    ends: NDArray[np.float16]
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """What the window of one pair should give.
 
     `example` numbers the question within its step; `span` holds the positions of the answer's first and last token,
-    (0, 0) for the null answer, None where the span loss leaves the pair out.
+    (0, 0) for the null answer, None where it is not known; `opinion` is the teacher's, if there is one.
     """
 
     example: int
     answers: bool
     span: tuple[int, int] | None
     weight: float
+    opinion: Opinion | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

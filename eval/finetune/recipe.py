@@ -3,6 +3,9 @@
 Only the `train` parts of sets whose licence allows shipping derived weights. Three stages: what a span is from
 questions that cost nothing (clozes), with those of SQuAD 2.0; then everything, asked by people and made from what they
 asked; then once more those where a span or its absence is hard to see, the order of passages being learnt by then.
+
+With a teacher (`eval.finetune.teacher`) a fourth: the teacher learns from the same sets, and the student from its
+opinion of some twenty-five thousand pairs, beside the labels that there are.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from torch import Tensor
 
 from eval.finetune.examples import Example, mine_examples, read_examples, write_examples
 from eval.finetune.synthesis import cloze, edited, without_evidence
+from eval.finetune.teacher import Teacher, load_teacher
 from eval.finetune.training import Training, TrainingPlan
 from eval.public_sets import load_part
 from ingest.models import ModelRuntime, SentenceTransformerEncoder
@@ -60,10 +64,12 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Sources trained together; a source that is named twice is seen twice, and drawn anew."""
+    """Sources trained together; one that is named twice is seen twice, and drawn anew. `learning_rate` is the peak."""
 
     sources: tuple[Source, ...]
     pairs_per_step: int
+    epochs: int = 1
+    learning_rate: float = 1e-3
 
 
 _SQUAD, _DISFLUENT, _QED, _FAIRY = "squad2_dev_a", "questions_disfluent", "qed_nq_train", "fairytaleqa_train"
@@ -109,11 +115,42 @@ STAGES = (
         pairs_per_step=32,
     ),
 )
+TEACHER_STAGE = Stage(
+    (
+        Source(_SQUAD, 1),
+        *(Source(_SQUAD),) * 2,
+        Source(_SQUAD, kind="without_evidence", count=800),
+        *(Source(_SQUAD, kind="edited"),) * 2,
+        Source(_QED, count=4000),
+        Source(_QED, kind="without_evidence", count=900),
+        Source(_QED, kind="edited", count=1000),
+        Source(_FAIRY, count=1000, literal=True, same_story=True),
+    ),
+    pairs_per_step=24,
+    learning_rate=5e-4,
+)
+DISTILLATION_STAGE = Stage(
+    (
+        Source(_SQUAD, 1),
+        Source(_SQUAD, kind="without_evidence"),
+        *(Source(_SQUAD, kind="edited"),) * 3,
+        Source(_SQUAD, kind="cloze", count=600),
+        Source(_SQUAD, questions=_DISFLUENT),
+        Source(_QED, 1, count=4000),
+        Source(_QED, kind="without_evidence", count=1500),
+        Source(_QED, kind="edited", count=3500),
+        Source(_QED, kind="cloze", count=1000),
+        Source(_FAIRY, count=1500, literal=True, same_story=True),
+    ),
+    pairs_per_step=32,
+    epochs=2,
+)
 
 
 def mine(data: Path, folder: Path, *, seed: int) -> dict[str, list[Example]]:
     """All examples of the recipe by the key of their source; mined once, then read from `folder`."""
-    sources = {source.key: source for stage in STAGES for source in stage.sources}
+    stages = (*STAGES, TEACHER_STAGE, DISTILLATION_STAGE)
+    sources = {source.key: source for stage in stages for source in stage.sources}
     missing = [source for key, source in sources.items() if not (folder / f"{key}.jsonl.gz").is_file()]
     if missing:
         folder.mkdir(parents=True, exist_ok=True)
@@ -168,39 +205,87 @@ def train(
     device: str = "auto",
     failures: Path | None = None,
     examples: Path | None = None,
+    teacher: str | None = None,
 ) -> AdapterConfig:
     """Train an adapter by the recipe into `out`; a killed run goes on from its last checkpoint.
 
     `objective`: `joint`, `reranker` or `reader`; `start`: an adapter to go on from; `failures`: examples as
     `citewell eval export-failures` writes them, added to the last stage; `examples`: the folder of the mined ones,
-    which runs may share (default: in `out`). The adapter is the mean of the weights before and after the last stage
-    (Wortsman et al., "Model soups", ICML 2022), which reads better than both. Deterministic for a seed, a device and a
-    number of threads. Raises `Unavailable` when the base model or `start` cannot be loaded.
+    which runs may share (default: in `out`); `teacher`: hub name or folder of a larger encoder, for a stage more. After
+    the third stage, and after the teacher's, the mean of the weights before and after it is taken (Wortsman et al.,
+    "Model soups", ICML 2022), which reads better than both. Deterministic for a seed, a device and a number of threads.
+    Raises `Unavailable` when the base model, `start` or the teacher cannot be loaded.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    mined = mine(data, examples or out / "examples", seed=seed)
-    folder = base_folder(BASE)
+    run = _Run(
+        objective, out, mine(data, examples or out / "examples", seed=seed), seed=seed, limit=limit, device=device
+    )
+    added = read_examples(failures) if failures is not None else []
     torch.manual_seed(seed)
-    dtype = torch.bfloat16 if computes_bfloat16(torch.device(device).type) else torch.float32
-    network = JointNetwork(load_base(folder, dtype=dtype), TrainingPlan().rank)
+    network = JointNetwork(load_base(run.base, dtype=run.dtype), TrainingPlan().rank)
     if start is not None:
         network.load_trained_state({name: part.float() for name, part in load_adapter(start).state.items()})
-    history, ends = [], []
     for number, stage in enumerate(STAGES, start=1):
-        plan = TrainingPlan(objective=objective, seed=seed, pairs_per_step=stage.pairs_per_step)
-        tokenizer = PairTokenizer(load_tokenizer(folder), plan.max_tokens)
-        chosen = examples_of(stage, mined, seed=seed, limit=limit)
-        if failures is not None and stage is STAGES[-1]:
-            chosen += read_examples(failures)
-        training = Training(network, tokenizer, chosen, plan, out / f"stage-{number}", device=device)
-        training.run()
-        history.append(list(training.history))
-        ends.append({name: part.detach().float().clone() for name, part in network.trained_state().items()})
-    config = AdapterConfig(NAME, BASE, base_sha256(folder), TrainingPlan().rank, SERVED_TOKENS, LANGUAGES)
-    save_adapter(out, config, averaged(ends[-2:]))
-    (out / "history.json").write_text(json.dumps(history, indent=1) + "\n")
+        before = _copied(network)
+        run.stage(network, stage, f"stage-{number}", added=added if stage is STAGES[-1] else [])
+    network.load_trained_state(averaged([before, _copied(network)]))
+    if teacher is not None:
+        before = _copied(network)
+        run.stage(network, DISTILLATION_STAGE, "stage-taught", added=added, teacher=run.teacher(teacher))
+        network.load_trained_state(averaged([before, _copied(network)]))
+    config = AdapterConfig(NAME, BASE, base_sha256(run.base), TrainingPlan().rank, SERVED_TOKENS, LANGUAGES)
+    save_adapter(out, config, network.trained_state())
+    (out / "history.json").write_text(json.dumps(run.history, indent=1) + "\n")
     return config
+
+
+class _Run:
+    """The stages of one run, over the same examples and tokeniser; `history` has the losses of each."""
+
+    def __init__(
+        self, objective: str, out: Path, mined: Mapping[str, Sequence[Example]], *, seed: int, limit: int, device: str
+    ) -> None:
+        self._objective, self._out, self._mined = objective, out, mined
+        self._seed, self._limit, self._device = seed, limit, device
+        self.base = base_folder(BASE)
+        self.dtype = torch.bfloat16 if computes_bfloat16(torch.device(device).type) else torch.float32
+        self._words = load_tokenizer(self.base)
+        self.history: list[list[dict[str, float]]] = []
+
+    def stage(
+        self,
+        network: JointNetwork,
+        stage: Stage,
+        name: str,
+        *,
+        added: Sequence[Example] = (),
+        teacher: Teacher | None = None,
+    ) -> None:
+        """Trains `network` on the stage's examples and those `added`."""
+        plan = TrainingPlan(
+            objective=self._objective,
+            seed=self._seed,
+            pairs_per_step=stage.pairs_per_step,
+            epochs=stage.epochs,
+            learning_rate=stage.learning_rate,
+        )
+        chosen = [*examples_of(stage, self._mined, seed=self._seed, limit=self._limit), *added]
+        tokenizer = PairTokenizer(self._words, plan.max_tokens)
+        training = Training(network, tokenizer, chosen, plan, self._out / name, device=self._device, teacher=teacher)
+        training.run()
+        self.history.append(list(training.history))
+
+    def teacher(self, source: str) -> Teacher:
+        """The larger encoder, trained on the same sets."""
+        torch.manual_seed(self._seed)
+        network = load_teacher(source, self._words.get_vocab(), rank=TrainingPlan().rank, dtype=self.dtype)
+        self.stage(network, TEACHER_STAGE, "stage-teacher")
+        return Teacher(network, device=self._device)
+
+
+def _copied(network: JointNetwork) -> dict[str, Tensor]:
+    return {name: part.detach().float().clone() for name, part in network.trained_state().items()}
 
 
 def averaged(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

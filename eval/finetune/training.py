@@ -25,6 +25,7 @@ from torch import Tensor
 from eval.finetune.batches import Prepared, prepare, steps_of_epoch
 from eval.finetune.examples import Example
 from eval.finetune.objective import OBJECTIVES, loss_of
+from eval.finetune.teacher import Teacher
 from ingest.models.network import JointNetwork
 from ingest.models.windows import PairTokenizer, padded
 
@@ -53,7 +54,10 @@ class TrainingPlan:
 
 
 class Training:
-    """One run into the folder `out`; construct and `run`. Goes on from a checkpoint of the same plan and examples."""
+    """One run into the folder `out`; construct and `run`. Goes on from a checkpoint of the same plan and examples.
+
+    A `teacher` is asked about every window first (into `out/opinions`); what it says is learned beside the labels.
+    """
 
     def __init__(
         self,
@@ -64,11 +68,14 @@ class Training:
         out: Path,
         *,
         device: str = "cpu",
+        teacher: Teacher | None = None,
     ) -> None:
         torch.manual_seed(plan.seed)
         self._network, self._plan, self._out, self._device = network.to(device), plan, out, device
         draw = random.Random(plan.seed)  # noqa: S311 - not a secret
         self._prepared = [prepare(example, tokenizer, draw) for example in examples]
+        if teacher is not None:
+            self._prepared = teacher.judged(self._prepared, out / "opinions")
         self._steps = [
             step
             for epoch in range(plan.epochs)
@@ -81,7 +88,7 @@ class Training:
             self._trained, lr=plan.learning_rate, weight_decay=plan.weight_decay, betas=(0.9, 0.98)
         )
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate)
-        self._identity = _identity(plan, examples)
+        self._identity = _identity(plan, examples, teacher)
         self._history: list[dict[str, float]] = []
 
     @property
@@ -172,8 +179,9 @@ class Training:
         return int(state["step"])
 
 
-def _identity(plan: TrainingPlan, examples: Sequence[Example]) -> str:
+def _identity(plan: TrainingPlan, examples: Sequence[Example], teacher: Teacher | None) -> str:
     digest = hashlib.sha256(json.dumps(asdict(plan), sort_keys=True).encode())
+    digest.update(teacher.revision.encode() if teacher else b"")
     for example in examples:
         digest.update(json.dumps(asdict(example), ensure_ascii=False).encode())
     return digest.hexdigest()

@@ -94,14 +94,18 @@ class JointNetwork(nn.Module):
             raise ValueError(f"{len(expected ^ set(state))} tensors are missing or unknown")
         self.load_state_dict(state, strict=False)
 
+    def fold(self) -> None:
+        """Add the adapters to their layers, in the layers' number format; training ends with it."""
+        for parent, name, adapter in list(_adapters(self.encoder)):
+            setattr(parent, name, adapter.merged())
+
     def merge(self, dtype: torch.dtype, words: nn.Embedding | None = None) -> None:
         """Make the network ready to serve: adapters added to the layers, which become `dtype`; training ends with it.
 
         The embeddings stay in float32; `words`, if given, takes the place of the equal table of word embeddings, so
         that the largest part of the base model is in memory once.
         """
-        for parent, name, adapter in list(_adapters(self.encoder)):
-            setattr(parent, name, adapter.merged())
+        self.fold()
         self.encoder.encoder.to(dtype)
         if words is not None:
             self.encoder.embeddings.word_embeddings = words

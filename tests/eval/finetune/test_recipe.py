@@ -12,6 +12,7 @@ from eval.finetune import recipe
 from eval.finetune.examples import Example, write_examples
 from ingest.models.base_model import base_folder, load_base
 from ingest.models.network import JointNetwork
+from tests.ingest.models.tiny import tiny_base
 
 FAILURE = Example("failures", "Who keeps the light?", False, ("The light is red.",), None)
 
@@ -65,3 +66,27 @@ def test_the_adapter_is_the_mean_of_the_weights_before_and_after_the_last_stage(
     torch.manual_seed(7)
     begun = JointNetwork(load_base(base_folder(recipe.BASE), dtype=torch.float32), 32).span_head.bias
     torch.testing.assert_close(saved[0]["span_head.bias"], begun + len(recipe.STAGES) - 0.5)
+
+
+def test_the_student_learns_from_a_trained_teacher_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The teacher is trained after the three stages; only the last training is given it, and the failures again."""
+    steps: list[tuple[Any, Any, bool]] = []
+
+    class Noted(Recorded):
+        def __init__(self, network: Any, tokenizer: Any, examples: Any, plan: Any, out: Path, **options: Any) -> None:
+            steps.append((network, options.get("teacher"), FAILURE in examples))
+
+    larger, path = JointNetwork(tiny_base(), 2), tmp_path / "failures.jsonl.gz"
+    write_examples(path, [FAILURE])
+    stages = (*recipe.STAGES, recipe.TEACHER_STAGE, recipe.DISTILLATION_STAGE)
+    keys = {source.key for stage in stages for source in stage.sources}
+    monkeypatch.setattr(recipe, "mine", lambda *_, **__: {key: [] for key in keys})
+    monkeypatch.setattr(recipe, "Training", Noted)
+    monkeypatch.setattr(recipe, "load_teacher", lambda *_, **__: larger)
+    (tmp_path / "out").mkdir()
+    recipe.train("joint", tmp_path, tmp_path / "out", device="cpu", failures=path, teacher="larger")
+    student = steps[0][0]
+    assert [network is student for network, _, _ in steps] == [True, True, True, False, True]
+    assert steps[3][0] is larger
+    assert [teacher is not None for _, teacher, _ in steps] == [False] * 4 + [True]
+    assert [added for _, _, added in steps] == [False, False, True, False, True]
