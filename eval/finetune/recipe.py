@@ -25,6 +25,7 @@ from eval.finetune.synthesis import cloze, edited, without_evidence
 from eval.finetune.teacher import Teacher, load_teacher
 from eval.finetune.training import Training, TrainingPlan
 from eval.public_sets import load_part
+from ingest.errors import InvalidInput
 from ingest.models import ModelRuntime, SentenceTransformerEncoder
 from ingest.models.adapter import AdapterConfig, load_adapter, save_adapter
 from ingest.models.base_model import base_folder, base_sha256, load_base, load_tokenizer
@@ -214,25 +215,28 @@ def train(
     which runs may share (default: in `out`); `teacher`: hub name or folder of a larger encoder, for a stage more. After
     the third stage, and after the teacher's, the mean of the weights before and after it is taken (Wortsman et al.,
     "Model soups", ICML 2022), which reads better than both. Deterministic for a seed, a device and a number of threads.
-    Raises `Unavailable` when the base model, `start` or the teacher cannot be loaded.
+    Raises `Unavailable` when the base model, `start` or the teacher cannot be loaded, `InvalidInput` for the teacher of a
+    reranker.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    run = _Run(
-        objective, out, mine(data, examples or out / "examples", seed=seed), seed=seed, limit=limit, device=device
-    )
+    dtype = torch.bfloat16 if computes_bfloat16(torch.device(device).type) else torch.float32
+    larger = None if teacher is None else _larger(teacher, objective, seed=seed, dtype=dtype)
+    mined = mine(data, examples or out / "examples", seed=seed)
+    run = _Run(objective, out, mined, seed=seed, limit=limit, device=device)
     added = read_examples(failures) if failures is not None else []
     torch.manual_seed(seed)
-    network = JointNetwork(load_base(run.base, dtype=run.dtype), TrainingPlan().rank)
+    network = JointNetwork(load_base(run.base, dtype=dtype), TrainingPlan().rank)
     if start is not None:
         network.load_trained_state({name: part.float() for name, part in load_adapter(start).state.items()})
     for number, stage in enumerate(STAGES, start=1):
         before = _copied(network)
         run.stage(network, stage, f"stage-{number}", added=added if stage is STAGES[-1] else [])
     network.load_trained_state(averaged([before, _copied(network)]))
-    if teacher is not None:
+    if larger is not None:
+        run.stage(larger, TEACHER_STAGE, "stage-teacher")
         before = _copied(network)
-        run.stage(network, DISTILLATION_STAGE, "stage-taught", added=added, teacher=run.teacher(teacher))
+        run.stage(network, DISTILLATION_STAGE, "stage-taught", added=added, teacher=Teacher(larger, device=device))
         network.load_trained_state(averaged([before, _copied(network)]))
     config = AdapterConfig(NAME, BASE, base_sha256(run.base), TrainingPlan().rank, SERVED_TOKENS, LANGUAGES)
     save_adapter(out, config, network.trained_state())
@@ -249,7 +253,6 @@ class _Run:
         self._objective, self._out, self._mined = objective, out, mined
         self._seed, self._limit, self._device = seed, limit, device
         self.base = base_folder(BASE)
-        self.dtype = torch.bfloat16 if computes_bfloat16(torch.device(device).type) else torch.float32
         self._words = load_tokenizer(self.base)
         self.history: list[list[dict[str, float]]] = []
 
@@ -276,12 +279,14 @@ class _Run:
         training.run()
         self.history.append(list(training.history))
 
-    def teacher(self, source: str) -> Teacher:
-        """The larger encoder, trained on the same sets."""
-        torch.manual_seed(self._seed)
-        network = load_teacher(source, self._words.get_vocab(), rank=TrainingPlan().rank, dtype=self.dtype)
-        self.stage(network, TEACHER_STAGE, "stage-teacher")
-        return Teacher(network, device=self._device)
+
+def _larger(source: str, objective: str, *, seed: int, dtype: torch.dtype) -> JointNetwork:
+    """The teacher's network, not trained yet: loaded before the hours of mining and training that come first."""
+    if objective == "reranker":
+        raise InvalidInput("a teacher says where an answer is and whether there is one; a reranker learns neither")
+    torch.manual_seed(seed)
+    vocabulary = load_tokenizer(base_folder(BASE)).get_vocab()
+    return load_teacher(source, vocabulary, rank=TrainingPlan().rank, dtype=dtype)
 
 
 def _copied(network: JointNetwork) -> dict[str, Tensor]:

@@ -26,6 +26,7 @@ from ingest.models.windows import Window, padded
 
 _AT_ONCE = 16
 _SHARD = 500
+_KINDS = ("bert", "mpnet")
 _FROZEN = 1 / 3
 """Share of the layers, the lowest ones, that get no training: a sixth of the time saved."""
 
@@ -52,11 +53,15 @@ class _Translated(nn.Module):
 
 def load_teacher(source: str, vocabulary: dict[str, int], *, rank: int, dtype: torch.dtype) -> JointNetwork:
     """`source` (a hub name or folder of a BERT or MPNet model) with untrained adapters and heads, reading the
-    student's `vocabulary`. Raises `Unavailable` when it cannot be loaded or has other word pieces.
+    student's `vocabulary`. Raises `Unavailable` when it cannot be loaded, is another kind of model, or has other word
+    pieces.
     """
-    from transformers import AutoModel, AutoTokenizer
+    from transformers import AutoConfig, AutoModel, AutoTokenizer
 
     try:
+        kind = AutoConfig.from_pretrained(source).model_type
+        if kind not in _KINDS:
+            raise ValueError(f"a model of kind {kind!r}, not {' or '.join(_KINDS)}")
         tokenizer = AutoTokenizer.from_pretrained(source)
         model = AutoModel.from_pretrained(
             source, attn_implementation="eager", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, dtype=dtype

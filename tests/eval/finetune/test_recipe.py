@@ -10,6 +10,7 @@ import torch
 
 from eval.finetune import recipe
 from eval.finetune.examples import Example, write_examples
+from ingest.errors import InvalidInput, Unavailable
 from ingest.models.base_model import base_folder, load_base
 from ingest.models.network import JointNetwork
 from tests.ingest.models.tiny import tiny_base
@@ -90,3 +91,12 @@ def test_the_student_learns_from_a_trained_teacher_in_the_end(tmp_path: Path, mo
     assert steps[3][0] is larger
     assert [teacher is not None for _, teacher, _ in steps] == [False] * 4 + [True]
     assert [added for _, _, added in steps] == [False, False, True, False, True]
+
+
+def test_a_teacher_that_cannot_teach_is_told_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mining and three stages take hours: a name that is not there, or a reranker, is no news for the end."""
+    monkeypatch.setattr(recipe, "mine", lambda *_, **__: pytest.fail("mined"))
+    with pytest.raises(Unavailable, match="nowhere"):
+        recipe.train("joint", tmp_path, tmp_path / "out", device="cpu", teacher=str(tmp_path / "nowhere"))
+    with pytest.raises(InvalidInput, match="reranker"):
+        recipe.train("reranker", tmp_path, tmp_path / "out", device="cpu", teacher="larger")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import MPNetConfig, MPNetModel, MPNetTokenizer
+from transformers import BertTokenizer, DistilBertConfig, MPNetConfig, MPNetModel, MPNetTokenizer
 
 from eval.finetune.batches import Opinion, Target, prepare
 from eval.finetune.examples import Example
@@ -21,7 +21,7 @@ from ingest.errors import Unavailable
 from ingest.models.network import Logits
 from ingest.models.windows import PairTokenizer, padded
 from tests.eval.finetune.test_training import ANSWERABLE, DRAW, UNANSWERABLE
-from tests.ingest.models.tiny import tiny_network, tiny_tokenizer
+from tests.ingest.models.tiny import tiny_base, tiny_network, tiny_tokenizer
 
 _SPECIAL = ("<s>", "<pad>", "</s>", "<mask>")
 
@@ -79,6 +79,25 @@ def test_a_model_of_other_word_pieces_is_refused(larger: Path) -> None:
     """What it says of its tokens would be about other tokens."""
     with pytest.raises(Unavailable, match="word pieces"):
         load_teacher(str(larger), {f"piece{i}": i for i in range(300)}, rank=2, dtype=torch.float32)
+
+
+def test_another_kind_of_model_is_refused(tmp_path: Path) -> None:
+    """By its name, before its weights are read."""
+    DistilBertConfig().save_pretrained(tmp_path)
+    with pytest.raises(Unavailable, match="distilbert"):
+        load_teacher(str(tmp_path), {}, rank=2, dtype=torch.float32)
+
+
+def test_a_bert_teaches_too(tmp_path: Path) -> None:
+    """It gets the segments, which MPNet has none of: the passage's token says something else in the other one."""
+    tiny_base().save_pretrained(tmp_path)
+    BertTokenizer(vocab=tiny_tokenizer().get_vocab()).save_pretrained(tmp_path)
+    network = loaded(tmp_path).eval()
+    ids, segments, mask = padded(PairTokenizer(tiny_tokenizer(), 160).windows([("When?", "It leaves at nine.")]))
+    with torch.inference_mode():
+        expected = tiny_base()(input_ids=ids, token_type_ids=segments, attention_mask=mask).last_hidden_state
+        found = network.encoder(input_ids=ids, token_type_ids=segments, attention_mask=mask).last_hidden_state
+    torch.testing.assert_close(found, expected)
 
 
 def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
