@@ -215,8 +215,8 @@ def train(
     which runs may share (default: in `out`); `teacher`: hub name or folder of a larger encoder, for a stage more. After
     the third stage, and after the teacher's, the mean of the weights before and after it is taken (Wortsman et al.,
     "Model soups", ICML 2022), which reads better than both. Deterministic for a seed, a device and a number of threads.
-    Raises `Unavailable` when the base model, `start` or the teacher cannot be loaded, `InvalidInput` for the teacher of a
-    reranker.
+    Raises `Unavailable` when the base model, `start` or the teacher cannot be loaded, `InvalidInput` for the teacher of
+    a reranker.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
