@@ -22,12 +22,14 @@ _POOL_STEPS = 16
 @dataclass(frozen=True, slots=True)
 class Opinion:
     """What a teacher gives for a window: the logit of "no answer"; `starts` and `ends` float16 of shape (tokens,),
-    probabilities, the null answer's at 0.
+    probabilities, the null answer's at 0; `states` float16 of shape (depths, tokens, teacher's width), its hidden
+    states at `eval.finetune.states.DEPTHS`.
     """
 
     no_answer: float
     starts: NDArray[np.float16]
     ends: NDArray[np.float16]
+    states: NDArray[np.float16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,19 +17,23 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from eval.finetune.batches import Prepared, prepare, steps_of_epoch
+from eval.finetune.batches import Prepared, Target, prepare, steps_of_epoch
 from eval.finetune.examples import Example
 from eval.finetune.objective import OBJECTIVES, loss_of
+from eval.finetune.states import STATES_WEIGHT, StateMatching, with_states
 from eval.finetune.teacher import Teacher
 from ingest.models.network import JointNetwork
 from ingest.models.windows import PairTokenizer, padded
 
 _CHECKPOINT = "checkpoint.pt"
+_MATCHING_SAMPLE = 480
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,8 @@ class TrainingPlan:
 class Training:
     """One run into the folder `out`; construct and `run`. Goes on from a checkpoint of the same plan and examples.
 
-    A `teacher` is asked about every window first (into `out/opinions`); what it says is learned beside the labels.
+    A `teacher` is asked about every window first (into `out/opinions`); what it says is learned beside the labels, and
+    its hidden states with them.
     """
 
     def __init__(
@@ -74,8 +79,10 @@ class Training:
         self._network, self._plan, self._out, self._device = network.to(device), plan, out, device
         draw = random.Random(plan.seed)  # noqa: S311 - not a secret
         self._prepared = [prepare(example, tokenizer, draw) for example in examples]
+        self._matching: StateMatching | None = None
         if teacher is not None:
             self._prepared = teacher.judged(self._prepared, out / "opinions")
+            self._matching = self._sampled_matching().to(device)
         self._steps = [
             step
             for epoch in range(plan.epochs)
@@ -83,7 +90,8 @@ class Training:
                 self._prepared, pairs_per_step=plan.pairs_per_step, seed=plan.seed * 1000 + epoch
             )
         ]
-        self._trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        parameters = [*network.parameters(), *(self._matching.parameters() if self._matching is not None else ())]
+        self._trained = [parameter for parameter in parameters if parameter.requires_grad]
         self._optimizer = torch.optim.AdamW(
             self._trained, lr=plan.learning_rate, weight_decay=plan.weight_decay, betas=(0.9, 0.98)
         )
@@ -142,10 +150,28 @@ class Training:
         chosen: list[Prepared] = [self._prepared[index] for index in indices]
         windows = [window for one in chosen for window in one.windows]
         targets = [replace(t, example=place) for place, one in enumerate(chosen) for t in one.targets]
-        logits = self._network(*padded(windows, self._device))
+        inputs = padded(windows, self._device)
+        logits, states = with_states(self._network, *inputs)
         loss, parts = loss_of(logits, targets, OBJECTIVES[self._plan.objective])
+        if self._matching is not None:
+            present = inputs[2].bool()
+            apart, by_depth = self._matching([own[present] for own in states], _wanted(targets))
+            loss = loss + STATES_WEIGHT * apart * len(chosen)
+            parts.update({name: part * len(chosen) for name, part in by_depth.items()})
         gradients = torch.autograd.grad(loss / examples, self._trained, allow_unused=True, materialize_grads=True)
         return gradients, parts
+
+    def _sampled_matching(self) -> StateMatching:
+        """Of the first windows, one by one; the network may be on another device afterwards."""
+        samples: list[list[Tensor]] = []
+        sample = self._prepared[:_MATCHING_SAMPLE]
+        with torch.no_grad():
+            for one in sample:
+                _, states = with_states(self._network, *padded(one.windows[:1], self._device))
+                samples.append([own[0].cpu() for own in states])
+        return StateMatching(
+            [torch.cat(depth) for depth in zip(*samples, strict=True)], _wanted([one.targets[0] for one in sample])
+        )
 
     def _rate(self, step: int) -> float:
         warm = max(1, math.ceil(self._plan.warmup * len(self._steps)))
@@ -157,6 +183,7 @@ class Training:
             "step": step,
             "history": self._history,
             "network": self._network.trained_state(),
+            "matching": self._matching.state_dict() if self._matching is not None else {},
             "optimizer": self._optimizer.state_dict(),
             "schedule": self._schedule.state_dict(),
         }
@@ -173,10 +200,17 @@ class Training:
         if state["identity"] != self._identity:
             return 0
         self._network.load_trained_state(state["network"])
+        if self._matching is not None:
+            self._matching.load_state_dict(state["matching"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
         self._history = state["history"]
         return int(state["step"])
+
+
+def _wanted(targets: Sequence[Target]) -> NDArray[np.float16]:
+    """The teacher's states of the targets' tokens, one window after the other."""
+    return np.concatenate([target.opinion.states for target in targets if target.opinion is not None], axis=1)
 
 
 def _identity(plan: TrainingPlan, examples: Sequence[Example], teacher: Teacher | None) -> str:

@@ -140,4 +140,4 @@ def _adapters(module: nn.Module) -> Iterator[tuple[nn.Module, str, LowRank]]:
 
 
 def _is_trained(name: str) -> bool:
-    return name.endswith((".down", ".up")) or name.startswith(("pair_head.", "span_head."))
+    return name.endswith((".down", ".up", ".difference")) or name.startswith(("pair_head.", "span_head."))

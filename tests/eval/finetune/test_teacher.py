@@ -15,6 +15,7 @@ from transformers import BertTokenizer, DistilBertConfig, MPNetConfig, MPNetMode
 from eval.finetune.batches import Opinion, Target, prepare
 from eval.finetune.examples import Example
 from eval.finetune.objective import OPINION_SHARE, Objective, loss_of
+from eval.finetune.states import with_states
 from eval.finetune.teacher import Teacher, load_teacher
 from eval.finetune.training import Training, TrainingPlan
 from ingest.errors import Unavailable
@@ -23,6 +24,7 @@ from ingest.models.windows import PairTokenizer, padded
 from tests.eval.finetune.test_training import ANSWERABLE, DRAW, UNANSWERABLE
 from tests.ingest.models.tiny import tiny_base, tiny_network, tiny_tokenizer
 
+NO_STATES = np.empty((0, 0, 0), np.float16)
 _SPECIAL = ("<s>", "<pad>", "</s>", "<mask>")
 
 
@@ -116,11 +118,12 @@ def test_every_window_gets_the_opinion_of_it(larger: Path, tmp_path: Path) -> No
     for one in judged:
         for window, target in zip(one.windows, one.targets, strict=True):
             with torch.inference_mode():
-                alone = network(*padded([window]))
+                alone, states = with_states(network, *padded([window]))
             assert target.opinion is not None
             assert target.opinion.no_answer == pytest.approx(float(alone.no_answer), abs=1e-4)
             np.testing.assert_allclose(target.opinion.starts, alone.starts[0].softmax(0), atol=1e-3)
             np.testing.assert_allclose(target.opinion.ends, alone.ends[0].softmax(0), atol=1e-3)
+            np.testing.assert_allclose(target.opinion.states, torch.cat(states), atol=1e-2)
     assert [one.targets for one in judged] == [one.targets for one in prepared]
 
 
@@ -131,7 +134,7 @@ def test_the_teacher_is_asked_once(larger: Path, tmp_path: Path, monkeypatch: py
     asked: list[int] = []
     ask = Teacher._ask
 
-    def counting(self: Teacher, windows: Sequence[Any]) -> Logits:
+    def counting(self: Teacher, windows: Sequence[Any]) -> Any:
         asked.append(len(windows))
         return ask(self, windows)
 
@@ -143,14 +146,15 @@ def test_the_teacher_is_asked_once(larger: Path, tmp_path: Path, monkeypatch: py
     assert asked == [2]
     again = other.judged(prepared, tmp_path)
     assert asked == [2]
-    assert again[0].targets[0].opinion != first[0].targets[0].opinion
+    refusals = [one[0].targets[0].opinion.no_answer for one in (again, first) if one[0].targets[0].opinion is not None]
+    assert refusals[0] != refusals[1]
 
 
 def test_targets_are_halfway_between_label_and_opinion() -> None:
     """By hand: uniform logits over eight tokens, an opinion that is sure of token 5 and half sure of no answer."""
     logits = Logits(torch.zeros(1), torch.zeros(1), torch.zeros(1, 8), torch.zeros(1, 8))
     sure = np.eye(8, dtype=np.float16)[5]
-    _, parts = loss_of(logits, [Target(0, True, (3, 3), 1.0, Opinion(0.0, sure, sure))], Objective())
+    _, parts = loss_of(logits, [Target(0, True, (3, 3), 1.0, Opinion(0.0, sure, sure, NO_STATES))], Objective())
     entropy = -OPINION_SHARE * math.log(OPINION_SHARE) - (1 - OPINION_SHARE) * math.log(1 - OPINION_SHARE)
     assert parts["spans"] == pytest.approx(math.log(8) - entropy)
     assert parts["no_answer"] == pytest.approx(math.log(2))
@@ -162,7 +166,7 @@ def test_an_unknown_span_is_learned_from_the_opinion_alone() -> None:
     wanted[0, 4] = 0.0
     logits = Logits(torch.zeros(1), torch.zeros(1), wanted, wanted)
     sure = np.eye(8, dtype=np.float16)[4]
-    _, parts = loss_of(logits, [Target(0, True, None, 1.0, Opinion(0.0, sure, sure))], Objective())
+    _, parts = loss_of(logits, [Target(0, True, None, 1.0, Opinion(0.0, sure, sure, NO_STATES))], Objective())
     assert parts["spans"] == 0.0
 
 
@@ -174,3 +178,4 @@ def test_a_student_comes_to_agree_with_its_teacher(larger: Path, tmp_path: Path)
     run = Training(tiny_network(), tokenizer, examples, plan, tmp_path, teacher=Teacher(loaded(larger)))
     run.run()
     assert run.history[-1]["spans"] < 0.5 * run.history[0]["spans"]
+    assert run.history[-1]["states_1.00"] < 0.9 * run.history[0]["states_1.00"]
