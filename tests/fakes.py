@@ -44,13 +44,23 @@ class HashingEncoder:
 
 
 class OverlapReader:
-    """Reads by shared words: the word after the last one shared with the question is the answer, if any is shared."""
+    """Reads by shared words: the word after the last one shared with the question is the answer, if any is shared.
 
-    def __init__(self, name: str = "overlap", languages: tuple[str, ...] | None = None, max_tokens: int = 64) -> None:
+    Its logits are as far from 0 as `sureness` where all or no words are shared.
+    """
+
+    def __init__(
+        self,
+        name: str = "overlap",
+        languages: tuple[str, ...] | None = None,
+        max_tokens: int = 64,
+        sureness: float = 4.0,
+    ) -> None:
         self.name = name
         self.revision = "1"
         self.languages = languages
         self.max_tokens = max_tokens
+        self.sureness = sureness
         self.passages_read = 0
 
     def read(self, pairs: Sequence[Pair]) -> Sequence[Reading]:
@@ -68,5 +78,6 @@ class OverlapReader:
         share = len({words[place][0].lower() for place in shared}) / max(len(asked), 1)
         answers = [words[place + 1] for place in reversed(shared) if place + 1 < len(words)] or words[:1]
         places = dict.fromkeys(answer.span() for answer in answers)
-        spans = [SpanScore(start, end, 8 * share - 4 - rank) for rank, (start, end) in enumerate(places)]
-        return Reading(8 * share - 4, 4 - 8 * share, tuple(spans[:5]))
+        logit = self.sureness * (2 * share - 1)
+        spans = [SpanScore(start, end, logit - rank) for rank, (start, end) in enumerate(places)]
+        return Reading(logit, -logit, tuple(spans[:5]))

@@ -27,7 +27,7 @@ class FakeModels:
 
     def __init__(self) -> None:
         self.encoder = HashingEncoder("all-MiniLM-L6-v2", None)
-        self.reader = OverlapReader()
+        self.reader = OverlapReader(sureness=14.0)
         cast(Any, self.reader).anew = False
 
 
@@ -35,7 +35,7 @@ def made_part() -> GateQuestions:
     """Six lighthouses, each with a question, and four questions about what is not there."""
     passages, questions = [], []
     for n, place in enumerate(PLACES):
-        text = f"The lighthouse of {place} was finished in {1850 + n}. It is painted red and white."
+        text = f"The lighthouse of {place} was finished {1850 + n}. It is painted red and white."
         passages.append(Passage(f"squad2-{n}", place, text))
         start = text.index(str(1850 + n))
         asked = f"When was the lighthouse of {place} finished?"
