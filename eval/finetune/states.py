@@ -1,8 +1,8 @@
 """What a student learns from its teacher's hidden states: to have the same, up to a linear map.
 
 The hidden states' part of TinyBERT (Jiao et al., Findings of EMNLP 2020), at two depths: two thirds of the layers, and
-the last. A teacher's answer is three numbers a pair; its states are some hundred thousand, of everything that it knows
-of a token in its place.
+the last. A teacher's answer is one place of a passage, or none; its states are some hundred thousand numbers a pair, of
+everything that it knows of a token among its neighbours.
 """
 
 from __future__ import annotations

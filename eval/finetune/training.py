@@ -162,7 +162,7 @@ class Training:
         return gradients, parts
 
     def _sampled_matching(self) -> StateMatching:
-        """Of the first windows, one by one; the network may be on another device afterwards."""
+        """Fitted to the first window of each of the first examples, on the CPU."""
         samples: list[list[Tensor]] = []
         sample = self._prepared[:_MATCHING_SAMPLE]
         with torch.no_grad():
