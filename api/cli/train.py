@@ -31,7 +31,8 @@ def train(
     teacher: Annotated[
         str | None,
         typer.Option(
-            help="A larger encoder to learn from: hub name (sentence-transformers/all-mpnet-base-v2) or folder."
+            help="A larger encoder to learn from: hub name (sentence-transformers/all-mpnet-base-v2) or folder. "
+            "What it says is kept in OUT/stage-taught: some 12 GB for the whole recipe."
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="Torch device: auto, cpu, cuda.")] = "auto",

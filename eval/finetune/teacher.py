@@ -123,7 +123,7 @@ class Teacher:
         windows = [window for one in shard for window in one.windows]
         digest = hashlib.sha256(self.revision.encode() + repr([window.ids for window in windows]).encode())
         path = folder / f"{digest.hexdigest()[:16]}.npz"
-        if not path.is_file():
+        if not (path.is_file() and path.with_suffix(".npy").is_file()):
             self._write(path, windows, threads)
         opinions = iter(_read(path, [len(window.ids) for window in windows]))
         for one in shard:

@@ -146,6 +146,10 @@ def test_the_teacher_is_asked_once(larger: Path, tmp_path: Path, monkeypatch: py
     assert asked == [2]
     again = other.judged(prepared, tmp_path)
     assert asked == [2]
+    for states in tmp_path.glob("*.npy"):
+        states.unlink()
+    other.judged(prepared, tmp_path)
+    assert asked == [2, 2]
     refusals = [one[0].targets[0].opinion.no_answer for one in (again, first) if one[0].targets[0].opinion is not None]
     assert refusals[0] != refusals[1]
 
