@@ -57,7 +57,7 @@ SENTENCE_FEATURES = (
     "denying",
     "opposites",
 )
-CONFIDENCE_FEATURES = (*SENTENCE_FEATURES, "margin", "agreement", "sharpness", "best_answers")
+CONFIDENCE_FEATURES = (*SENTENCE_FEATURES, "margin", "agreement", "sharpness", "best_answers", "few_passages")
 """Orders of the weights; see `_features` and `_confidence_features` for what each is."""
 
 _LOGIT_MAX = 8.0
@@ -211,7 +211,8 @@ def confidence_features(
 ) -> tuple[float, ...]:
     """In the order of `CONFIDENCE_FEATURES`: those of the best sentence; its lead over the best one with another
     answer; how many other documents give the same answer (0, 1/2, 3/4, …); how far the most relevant passage stands
-    above the mean; the strongest claim of any passage that it answers.
+    above the mean; the strongest claim of any passage that it answers; 1 / number of passages, for with few of them the
+    most relevant one cannot stand far above their mean.
     """
     score, best, row = scored[0]
     answer = best.answer
@@ -230,6 +231,7 @@ def confidence_features(
         saturated(len(agreeing)),
         _logit(max(relevances) - sum(relevances) / len(relevances)),
         _logit(max(-reading.no_answer for reading in readings.values())),
+        1 / len(readings),
     )
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from eval import fit_reading
-from eval.fit_reading import logistic_around
+from eval.fit_reading import few_passages, logistic_around
+from eval.passage_index import Passage
+from eval.public_sets import SetPart, SetQuestion
 from generate.reading import CONFIDENCE_FEATURES, SENTENCE_FEATURES, ReadingWeights
 
 _VARIANCE = 0.3
@@ -59,3 +63,47 @@ def test_the_shipped_ranking_holds_against_a_sentence_what_the_confidence_does()
     confidence = dict(zip(CONFIDENCE_FEATURES, shipped.confidence.weights, strict=True))
     assert all(ranking[name] == confidence[name] <= 0 for name in against)
     assert confidence["denied"] < -1
+
+
+def question(*, gold: tuple[str, ...]) -> SetQuestion:
+    """Written against the first passage of an article; with no gold passage it has no answer."""
+    return SetQuestion("q", "How deep?", ("4 m",) if gold else (), bool(gold), gold, "pier-0", (), None)
+
+
+PART = SetPart(
+    "two articles",
+    tuple(Passage(f"{name}-{n}", name, f"{name} {n}") for name in ("pier", "lock") for n in range(4)),
+    (),
+    {f"{name}-{n}": name for name in ("pier", "lock") for n in range(4)},
+)
+
+
+def collections(part: SetPart, asked: SetQuestion, *removed: str) -> list[list[Passage]]:
+    """Sixty small collections for one question."""
+    draw = random.Random(1)  # noqa: S311 - not a secret
+    return [few_passages(part, asked, frozenset(removed), draw) for _ in range(60)]
+
+
+@pytest.mark.parametrize("gold", [("pier-0",), ()])
+def test_a_small_collection_has_the_questions_own_passage_and_others_of_its_article(gold: tuple[str, ...]) -> None:
+    """From that one alone up to all of the article."""
+    drawn = collections(PART, question(gold=gold))
+    assert {len(one) for one in drawn} == {1, 2, 3, 4}
+    assert all(one[0].document_id == "pier-0" for one in drawn)
+    assert all(len({p.document_id for p in one}) == len(one) for one in drawn)
+    assert {p.title for one in drawn for p in one} == {"pier"}
+
+
+def test_a_missing_passage_is_missing_from_a_small_collection_too() -> None:
+    """Something else is there all the same."""
+    drawn = collections(PART, question(gold=("pier-0",)), "pier-0")
+    assert all(one and "pier-0" not in {p.document_id for p in one} for one in drawn)
+    assert {len(one) for one in drawn} == {1, 2, 3}
+
+
+def test_an_article_of_one_passage_is_joined_by_others_of_the_part() -> None:
+    """A web search's passage stands alone."""
+    alone = SetPart("one each", PART.passages, (), {p.document_id: p.document_id for p in PART.passages})
+    drawn = collections(alone, question(gold=("pier-0",)))
+    assert {len(one) for one in drawn} == {1, 2, 3, 4, 5}
+    assert {p.title for one in drawn for p in one} == {"pier", "lock"}

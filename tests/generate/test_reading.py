@@ -108,6 +108,18 @@ def test_agreement_of_other_documents_and_the_lead_count(runtime: ModelRuntime) 
     assert features["margin"] > 0.4
 
 
+@pytest.mark.parametrize(("passages", "few"), [(1, 1.0), (4, 0.25)])
+def test_the_confidence_knows_how_few_passages_there_were(runtime: ModelRuntime, passages: int, few: float) -> None:
+    """One alone does not stand above others; its relevance says nothing for or against it."""
+    hits = [
+        replace(marked(hit(TEXT, rank=rank, version_pk=rank), ("34 knots", 3.0), relevance=-rank), chunk_id=str(rank))
+        for rank in range(1, passages + 1)
+    ]
+    features = assessor(runtime).assess("When does MV Fulmar stop?", hits, SPEC).features
+    assert features["few_passages"] == few
+    assert features["sharpness"] == pytest.approx((passages - 1) / 8)
+
+
 def test_a_passage_left_unread_is_read_once_for_a_question(runtime: ModelRuntime) -> None:
     """Also where it is judged again without a rival's sentence; another question reads it anew."""
     reader = OverlapReader()
