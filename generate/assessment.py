@@ -22,6 +22,7 @@ from typing import Protocol
 import numpy as np
 
 from generate.answer import AnswerSpan
+from generate.clauses import can_answer
 from generate.logistic import LogisticModel
 from generate.passages import passage_text, sentence_terms
 from ingest.generations import GenerationSpec
@@ -57,19 +58,28 @@ _EMBEDDED_SENTENCES_MAX = 24
 _QUOTE_TOKENS_MAX = 60
 _TERMS_MIN = 3
 _CLAUSE_END = re.compile(r"(?<=[;；,，、：:|])\s*|\n")
-_RULE_OR_HEADING = re.compile(r"\s*(?:#{1,6}\s|\|?[\s:|-]+\|?\s*$)")
-_NUMBER = re.compile(
-    r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|hundred|thousand|million|billion)\b|[一二三四五六七八九十百千万亿两]"
+_NUMBERS = (
+    r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|twenty|thirty|forty|fifty|sixty|seventy|eighty"
+    r"|ninety|hundred|thousand|million|billion)\b|[一二三四五六七八九十百千万亿两]"
 )
+_UNITS_OF_TIME = (
+    r"\b(?:second|minute|hour|day|weekday|week|weekend|month|year|decade|centur)(?:y|s|ies)?\b|[天周年]|小时|分钟|个月"
+)
+_NUMBER = re.compile(_NUMBERS, re.IGNORECASE)
+_DURATION = re.compile(f"{_NUMBERS}|{_UNITS_OF_TIME}", re.IGNORECASE)
 _TIME = re.compile(
     r"\b(?:1\d|20)\d\d\b|\d{1,2}:\d\d|\b(?:january|february|march|april|may|june|july|august|september|october|november|december|"
-    r"monday|tuesday|wednesday|thursday|friday|saturday|sunday|century|noon|midnight)\b|\d[年月日点时]|世纪|星期",
+    r"monday|tuesday|wednesday|thursday|friday|saturday|sunday|noon|midnight)\b|\d[年月日点时]|世纪|星期"
+    rf"|\d\s?(?:[ap]\.?m\b|o['’]clock)|{_UNITS_OF_TIME}",
     re.IGNORECASE,
 )
 _NAME = re.compile(r"(?<=[a-z0-9,;:)] )[A-Z][\w'-]+|[A-Z][\w'-]+ [A-Z][\w'-]+")
+_SHORT_NAME = re.compile(
+    r"\b(?!(?:The|An?|This|That|These|Those|There|It|He|She|They|We|You|In|On|At|By|For|From|No|Yes)\b)[A-Z][\w'’-]+"
+)
+_ASKS_DURATION = re.compile(r"\bhow long\b|多久|多长时间", re.IGNORECASE)
 _ASKS_TIME = re.compile(
-    r"\b(?:when|what (?:year|date|day|time|month|century)|which year|how long)\b"
-    r"|何时|什么时候|哪一?年|几点|几月|多久|哪一?天",
+    r"\b(?:when|what (?:year|date|day|time|month|century)|which year)\b|何时|什么时候|哪一?年|几点|几月|哪一?天",
     re.IGNORECASE,
 )
 _ASKS_NUMBER = re.compile(
@@ -254,7 +264,7 @@ def _candidates(question_terms: Sequence[str], hits: Sequence[Hit], encoder: Enc
         for span in _whole_sentences(hit):
             key = (hit.version_pk, hit.char_start + span.start)
             text = hit.text[span.start : span.end]
-            if key in seen or _RULE_OR_HEADING.match(text):
+            if key in seen or not can_answer(hit.text, span):
                 continue
             seen.add(key)
             cut, tokens = _best_clauses(text, span, question_terms, encoder)
@@ -357,11 +367,19 @@ def _features(
     )
 
 
-def answer_type(question: str, sentence: str) -> float:
-    """Whether the kind of thing asked for (time, number, name) is in the sentence (1), missing (-1) or unknown (0)."""
-    for asks, shows in ((_ASKS_TIME, _TIME), (_ASKS_NUMBER, _NUMBER), (_ASKS_NAME, _NAME)):
+def answer_type(question: str, text: str, *, marked: bool = False) -> float:
+    """Whether the kind of thing asked for (duration, time, number, name) is in the text (1), missing (-1) or unknown
+    (0). `marked`: the text is a short answer and no sentence, so that its first word has no capital but its own.
+    """
+    name = _SHORT_NAME if marked else _NAME
+    for asks, shows in (
+        (_ASKS_DURATION, _DURATION),
+        (_ASKS_TIME, _TIME),
+        (_ASKS_NUMBER, _NUMBER),
+        (_ASKS_NAME, name),
+    ):
         if asks.search(question):
-            return 1.0 if shows.search(sentence) else -1.0
+            return 1.0 if shows.search(text) else -1.0
     return 0.0
 
 

@@ -33,8 +33,8 @@ _FUNCTION_WORDS = (
     " 文中 提到 根据 文件"
 )
 _NEGATOR = re.compile(
-    r"\b(?:not|no|never|none|neither|nor|cannot|without|nobody|nothing|nowhere|hardly|barely|unable|failed|fails|lacks?"
-    r"|lacked|denie[sd]|refuse[sd]?|prohibit(?:s|ed)?|forbidden|forbids?|banned)\b|n['’]t\b"
+    r"\b(?:not|no|never|none|neither|nor|cannot|without|nobody|nothing|nowhere|hardly|barely|unable|fail(?:s|ed)? to"
+    r"|lacks?|lacked|denie[sd]|refuse[sd]?|prohibit(?:s|ed)?|forbidden|forbids?|banned)\b|n['’]t\b"
     r"|不|没|无|未|非|禁止|否认|拒绝",
     re.IGNORECASE,
 )

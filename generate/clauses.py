@@ -1,4 +1,6 @@
-"""Where a quote begins and ends: whole sentences around an answer, and of a very long one the clauses around it."""
+"""What can be quoted, and where a quote begins and ends: whole sentences around an answer, and of a very long one the
+clauses around it.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,17 @@ _WORD = re.compile(
     r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]|[^\W_\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+"
 )
 _CLAUSE_END = re.compile(r"(?<=[;；,，、：:|)])\s+|(?<=[；，、：])|\n|\s(?=\()|\s[-–—]\s")
+
+_HEADING_LINE = re.compile(r"\s*#{1,6}\s")
+_RULE = re.compile(r"\|?[\s:|-]+\|?\s*$")
+_QUESTION_END = re.compile(r"[?？][\s\"'”’)）\]*_`]*$")
+
+
+def can_answer(text: str, sentence: Span) -> bool:
+    """Whether a sentence of `text` may be quoted as an answer: headings, rules of tables and questions may not."""
+    line = text.rfind("\n", 0, sentence.start) + 1
+    said = text[sentence.start : sentence.end]
+    return not (_HEADING_LINE.match(text, line, sentence.end) or _RULE.match(said) or _QUESTION_END.search(said))
 
 
 def count_words(text: str) -> int:

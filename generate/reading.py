@@ -26,7 +26,7 @@ from generate.assessment import (
     overlaps,
 )
 from generate.claims import Claim, claim_of, opposites
-from generate.clauses import count_words, cut_around, sentences_around
+from generate.clauses import can_answer, count_words, cut_around, sentences_around
 from generate.logistic import LogisticModel, saturated
 from generate.passages import PassageText, passage_text, sentence_terms
 from ingest.caches import LruCache
@@ -250,10 +250,14 @@ def _candidates(hits: Sequence[Hit], readings: Sequence[Reading]) -> list[Candid
 
 
 def _quoted(hit: Hit, reading: Reading) -> list[tuple[Span, tuple[SpanScore, ...]]]:
-    """Quotes of a passage with the answer spans in them: the sentences around each span, then all other sentences."""
-    sentences = passage_text(hit).sentences
+    """Quotes of a passage with the answer spans in them: the sentences around each span, then all other sentences that
+    can answer.
+    """
+    sentences = [sentence for sentence in passage_text(hit).sentences if can_answer(hit.text, sentence)]
     places: dict[Span, list[SpanScore]] = {}
     for span in reading.spans:
+        if not any(sentence.start < span.end and span.start < sentence.end for sentence in sentences):
+            continue
         around = sentences_around(hit.text, Span(span.start, span.end), sentences)
         marked = SpanScore(max(span.start, around.start), min(span.end, around.end), span.score)
         quote = cut_around(hit.text, around, Span(marked.start, marked.end))
@@ -286,7 +290,7 @@ def _features(asked: _Asked, candidate: Candidate) -> tuple[float, ...]:
         hit.scores.vector or 0.0,
         *asked.coverage(lambda term: term in terms),
         asked.coverage(lambda term: term in terms or term in around.terms)[1],
-        answer_type(asked.question, marked),
+        answer_type(asked.question, marked, marked=bool(candidate.spans)),
         min(count_words(marked), 10) / 10 if candidate.spans else 0.0,
         saturated(len(missing)),
         saturated(sum(term not in around.terms for term in missing)),

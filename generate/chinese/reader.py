@@ -17,6 +17,7 @@ from generate.chinese.features import COLUMNS, FloatArray, Terms, held_share, pa
 from generate.chinese.questions import Focus, focus_of
 from generate.chinese.spans import Places, places_of
 from generate.chinese.text import folded
+from generate.clauses import can_answer
 from generate.logistic import LogisticModel
 from ingest.sentences import Span, sentence_spans
 from retrieve import Hit
@@ -120,6 +121,8 @@ def _likeliest(focus: Focus, hits: Sequence[Hit]) -> tuple[Terms, tuple[Sentence
         title = folded(f"{hit.title or ''}\n{hit.heading or ''}\n")
         passage = held_share(terms, title + text)
         for i, place in enumerate(places):
+            if not can_answer(hit.text, place):
+                continue
             own = text[place.start : place.end]
             around = text[places[max(0, i - 1)].start : places[min(len(places) - 1, i + 1)].end]
             held, near, pairs = held_share(terms, own), held_share(terms, around), pair_share(focus, own)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from api.settings import SHIPPED_DATA
-from generate.assessment import FEATURES, AssessmentWeights, Quote, ScoredSentence, SentenceAssessor
+from generate.assessment import FEATURES, AssessmentWeights, Quote, ScoredSentence, SentenceAssessor, answer_type
 from generate.extractive import _choose
 from generate.logistic import LogisticModel
 from ingest.credibility import Credibility
@@ -58,6 +58,29 @@ def test_headings_rules_and_crumbs_are_no_answers(assessor: SentenceAssessor, te
     """A sentence has at least three different terms."""
     rows = assessor.feature_rows("What is the wind limit?", [hit(text)], SPEC)
     assert [quote.text for quote, _ in rows if len(quote.text) > 20] == [text for text in candidates if len(text) > 20]
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "marked", "fits"),
+    [
+        ("How long is the code valid?", "The code expires after fifteen minutes.", False, 1.0),
+        ("How long is the pier?", "It has 120 m.", False, 1.0),
+        ("How long is parental leave?", "half a year", True, 1.0),
+        ("How long is the pier?", "It is old.", False, -1.0),
+        ("押金要等多久？", "三个月内退还。", False, 1.0),
+        ("When is support open?", "8 o'clock to noon on weekdays", True, 1.0),
+        ("By when must receipts be handed in?", "within 30 days", True, 1.0),
+        ("When is support open?", "in the cellar", True, -1.0),
+        ("How many boats are there?", "Fifteen boats.", False, 1.0),
+        ("Where is the token kept?", "Keychain", True, 1.0),
+        ("Where is the token kept?", "Keychain keeps it.", False, -1.0),
+        ("Who decides?", "The master", True, -1.0),
+        ("Why is it closed?", "rain", True, 0.0),
+    ],
+)
+def test_the_kind_of_thing_asked_for(question: str, text: str, marked: bool, fits: float) -> None:
+    """A capital at the begin of a sentence makes no name, at that of a short answer it does."""
+    assert answer_type(question, text, marked=marked) == fits
 
 
 def test_a_passage_that_begins_inside_a_sentence_does_not_offer_its_first_half(assessor: SentenceAssessor) -> None:

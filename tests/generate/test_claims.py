@@ -49,10 +49,12 @@ def test_a_capital_at_the_begin_of_a_sentence_makes_no_name(before: str, begins:
         ("The ferry does not sail at night.", [{"sail", "night"}]),
         ("It isn't open; nobody came without a ticket.", [{"open"}, {"came", "ticket"}, {"ticket"}]),
         ("Not only ferries sail, and no later than noon.", []),
+        ("How often are failed requests repeated?", []),
+        ("The ferry failed to sail.", [{"sail"}]),
     ],
 )
 def test_a_denial_reaches_the_next_two_content_words(text: str, denials: list[set[str]]) -> None:
-    """`not only` and `no later than` deny nothing."""
+    """`not only`, `no later than` and `failed requests` deny nothing."""
     assert [set(terms) for terms in claim_of(text).denials] == denials
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generate.clauses import count_words, cut_around, sentences_around
+from generate.clauses import can_answer, count_words, cut_around, sentences_around
 from ingest.sentences import Span, sentence_spans
 
 TEXT = "The pier is old. " + ", ".join(f"item {n} costs {n} pounds" for n in range(30)) + ". It closes at nine."
@@ -24,6 +24,23 @@ def test_a_heading_is_not_part_of_the_sentence_below_it() -> None:
     """An answer that reaches over both belongs to the paragraph that holds most of it."""
     text = "## Rail and air\n\nFirst class rail may be booked."
     assert sentences_around(text, Span(3, 40), sentence_spans(text)) == Span(17, len(text))
+
+
+def test_headings_rules_and_questions_are_not_quoted() -> None:
+    """All sentences of a heading's line, wherever they begin; a question, whatever marks follow it."""
+    text = (
+        "### My cart needs a trailer. May I bring one?\nTrailers may be no longer than 3 m.\n\n"
+        "| Day | Fee |\n|---|:-:|\n| Monday | 4 |\n\n"
+        "“Who says so?” The harbour master (who else?) does. “何时关门？”\n\nIt closes at 9."
+    )
+    kept = [text[s.start : s.end] for s in sentence_spans(text) if can_answer(text, s)]
+    assert kept == [
+        "Trailers may be no longer than 3 m.",
+        "| Day | Fee |",
+        "| Monday | 4 |",
+        "The harbour master (who else?) does.",
+        "It closes at 9.",
+    ]
 
 
 def test_a_long_sentence_is_cut_at_commas_around_the_answer() -> None:

@@ -108,6 +108,15 @@ def test_agreement_of_other_documents_and_the_lead_count(runtime: ModelRuntime) 
     assert features["margin"] > 0.4
 
 
+def test_an_answer_seen_in_a_heading_or_question_is_not_quoted(runtime: ModelRuntime) -> None:
+    """The paragraph below says it."""
+    text = "### Is a trailer of 5 metres allowed?\n\nTrailers may be no longer than 3 metres. Are 4 metres allowed? No."
+    passage = marked(hit(text), ("5 metres", 4.0), ("3 metres", 3.0), ("4 metres", 2.0))
+    found = assessor(runtime).assess("How long may a trailer be?", [passage], SPEC).sentences
+    assert found[0].quote.text == "Trailers may be no longer than 3 metres."
+    assert not any("?" in one.quote.text for one in found)
+
+
 @pytest.mark.parametrize(("passages", "few"), [(1, 1.0), (4, 0.25)])
 def test_the_confidence_knows_how_few_passages_there_were(runtime: ModelRuntime, passages: int, few: float) -> None:
     """One alone does not stand above others; its relevance says nothing for or against it."""
