@@ -149,7 +149,7 @@ DISTILLATION_STAGE = Stage(
     epochs=3,
     learning_rate=2e-4,
 )
-TAUGHT_RANK = 88
+TAUGHT_RANK = 176
 """Of the adapters after the teacher's stage: just under eight megabytes."""
 
 

@@ -1,5 +1,7 @@
-"""An adapter on disk: `adapter.safetensors` (what training changed, float16), `adapter.json`, `SHA256SUMS`, a card.
+"""An adapter on disk: `adapter.safetensors` (what training changed), `adapter.json`, `SHA256SUMS`, a card.
 
+The two matrices of each low-rank product are kept in eight bits, so that a file of a size has twice the rank: a row of
+the first and the column of the second that it meets each have a scale, `NAME.scale`, float32. All else is float16.
 Every file is checked against its sum before it is used; the base model is not in it, only its name and revision.
 """
 
@@ -16,6 +18,10 @@ from ingest.errors import Unavailable
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_SCALE = ".scale"
+_OVER = {".down": 1, ".up": 0}
+"""The axis that shares a scale, by the end of a matrix's name."""
 
 _WEIGHTS, _CONFIG, _SUMS = "adapter.safetensors", "adapter.json", "SHA256SUMS"
 
@@ -39,7 +45,9 @@ class AdapterConfig:
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """A checked adapter in memory; `revision` is the first 16 hex digits of the SHA-256 of its weights and config."""
+    """A checked adapter in memory: `state` in floating point, `revision` the first 16 hex digits of the SHA-256 of its
+    weights and config.
+    """
 
     config: AdapterConfig
     state: Mapping[str, Tensor]
@@ -54,7 +62,7 @@ def load_adapter(folder: Path) -> Adapter:
     try:
         fields: dict[str, Any] = json.loads((folder / _CONFIG).read_text())
         config = AdapterConfig(**{**fields, "languages": tuple(fields["languages"])})
-        state = load_file(folder / _WEIGHTS)
+        state = _widened(load_file(folder / _WEIGHTS))
     except (OSError, ValueError, TypeError, KeyError) as failure:
         raise Unavailable(f"adapter {folder} cannot be read: {failure}", code="model_damaged") from failure
     revision = hashlib.sha256((sums[_WEIGHTS] + sums[_CONFIG]).encode()).hexdigest()[:16]
@@ -63,16 +71,37 @@ def load_adapter(folder: Path) -> Adapter:
 
 def save_adapter(folder: Path, config: AdapterConfig, state: Mapping[str, Tensor]) -> None:
     """Writes weights, configuration and sums; a card that lies in the folder stays."""
-    import torch
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    small = {name: tensor.detach().to("cpu", torch.float16).contiguous() for name, tensor in state.items()}
+    small: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        small |= _shortened(name, tensor.detach().cpu())
     save_file(small, folder / _WEIGHTS)
     (folder / _WEIGHTS).chmod(0o644)  # written for its owner only, but others may run the service
     (folder / _CONFIG).write_text(json.dumps(asdict(config), indent=1) + "\n")
     sums = [f"{file_sha256(folder / name)}  {name}\n" for name in (_WEIGHTS, _CONFIG)]
     (folder / _SUMS).write_text("".join(sums))
+
+
+def _shortened(name: str, tensor: Tensor) -> dict[str, Tensor]:
+    """What is kept of a tensor, by name: itself in float16, or in whole numbers from -127 to 127 and their scales."""
+    import torch
+
+    over = next((axis for end, axis in _OVER.items() if name.endswith(end)), None)
+    if over is None:
+        return {name: tensor.to(torch.float16).contiguous()}
+    scale = tensor.float().abs().amax(over, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny) / 127
+    return {name: (tensor.float() / scale).round().to(torch.int8).contiguous(), name + _SCALE: scale.contiguous()}
+
+
+def _widened(kept: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a file in floating point; matrices without scales are as they were written."""
+    return {
+        name: tensor.float() * kept[name + _SCALE] if name + _SCALE in kept else tensor
+        for name, tensor in kept.items()
+        if not name.endswith(_SCALE)
+    }
 
 
 def file_sha256(path: Path) -> str:
