@@ -18,7 +18,7 @@ _WORD = re.compile(
 _CLAUSE_END = re.compile(r"(?<=[;；,，、：:|)])\s+|(?<=[；，、：])|\n|\s(?=\()|\s[-–—]\s")
 
 _HEADING_LINE = re.compile(r"\s*#{1,6}\s")
-_RULE = re.compile(r"\|?[\s:|-]+\|?\s*$")
+_RULE = re.compile(r"[\s:|-]+\Z")
 _QUESTION_END = re.compile(r"[?？][\s\"'”’)）\]*_`]*$")
 
 

@@ -43,6 +43,13 @@ def test_headings_rules_and_questions_are_not_quoted() -> None:
     ]
 
 
+def test_a_row_of_blanks_takes_no_longer_than_its_length() -> None:
+    """With time that grows with the square, a cell of a hundred thousand blanks would take a minute."""
+    row = "|" + " " * 100_000
+    assert can_answer(row + "fee |", Span(0, len(row) + 5))
+    assert not can_answer(row + "|", Span(0, len(row) + 1))
+
+
 def test_a_long_sentence_is_cut_at_commas_around_the_answer() -> None:
     """At most 40 words, whole clauses, the answer inside."""
     at = TEXT.index("17 pounds")
