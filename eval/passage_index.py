@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ingest.chunking import ChunkShape, chunk_document, contextual_text
+from ingest.chunking import Chunk, ChunkShape, chunk_document, contextual_text
 from ingest.credibility import Credibility
 from ingest.models import Encoder, ModelRuntime, Priority
-from ingest.parsing import ParsedDocument
+from ingest.parsing import Heading, ParsedDocument
 from retrieve import Hit, Scores
 from retrieve.analysis import analyse_document, analyse_query
 from retrieve.candidates import Candidates
@@ -28,11 +28,12 @@ _EMBED_AT_ONCE = 512
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """What is indexed under one document id."""
+    """What is indexed under one document id; `headings` are those of `text`, where it is a whole document."""
 
     document_id: str
     title: str
     text: str
+    headings: tuple[Heading, ...] = ()
 
 
 class PassageIndex:
@@ -43,10 +44,11 @@ class PassageIndex:
         self._hits: list[Hit] = []
         texts: list[str] = []
         for key, passage in enumerate(passages):
-            for chunk in chunk_document(ParsedDocument(passage.text, passage.title), encoder, ChunkShape(200, 40)):
+            document = ParsedDocument(passage.text, passage.title, headings=passage.headings)
+            for chunk in chunk_document(document, encoder, ChunkShape(200, 40)):
                 body = passage.text[chunk.start : chunk.end]
                 texts.append(contextual_text(passage.title, chunk.heading, body))
-                self._hits.append(_hit(len(self._hits), key, passage, chunk.start, body))
+                self._hits.append(_hit(len(self._hits), key, passage, chunk, body))
         vectors, lexical = open_vector_index(dim=encoder.dimensions), open_lexical_index()
         keys = np.arange(len(texts), dtype=np.int64)
         vectors.add(keys, np.array([hit.version_pk for hit in self._hits], dtype=np.int64), self._embedded(texts))
@@ -85,19 +87,19 @@ class PassageIndex:
         )
 
 
-def _hit(chunk: int, version: int, passage: Passage, start: int, text: str) -> Hit:
+def _hit(key: int, version: int, passage: Passage, chunk: Chunk, text: str) -> Hit:
     return Hit(
         rank=0,
-        chunk_id=str(chunk),
+        chunk_id=str(key),
         document_id=passage.document_id,
         document_pk=version,
         version=1,
         version_pk=version,
         title=passage.title,
         page=None,
-        heading=None,
-        char_start=start,
-        char_end=start + len(text),
+        heading=chunk.heading,
+        char_start=chunk.start,
+        char_end=chunk.start + len(text),
         text=text,
         score=0.0,
         scores=Scores(None, None, 0.0, None, 0.5),
