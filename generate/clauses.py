@@ -18,12 +18,18 @@ _WORD = re.compile(
 _CLAUSE_END = re.compile(r"(?<=[;；,，、：:|)])\s+|(?<=[；，、：])|\n|\s(?=\()|\s[-–—]\s")
 
 _HEADING_LINE = re.compile(r"\s*#{1,6}\s")
+_FRONT_MATTER = re.compile(r"---[ \t]*\n(?:[ \t]*(?:[\w.-]+[ \t]*:|- |#)[^\n]*\n)+(?=---[ \t]*(?:\n|\Z))")
 _RULE = re.compile(r"[\s:|-]+\Z")
 _QUESTION_END = re.compile(r"[?？][\s\"'”’)）\]*_`]*$")
 
 
 def can_answer(text: str, sentence: Span) -> bool:
-    """Whether a sentence of `text` may be quoted as an answer: headings, rules of tables and questions may not."""
+    """Whether a sentence of `text` may be quoted as an answer: headings, rules of tables, questions and the metadata at
+    the head of a Markdown file may not.
+    """
+    head = _FRONT_MATTER.match(text)
+    if head and sentence.start < head.end():
+        return False
     line = text.rfind("\n", 0, sentence.start) + 1
     said = text[sentence.start : sentence.end]
     return not (_HEADING_LINE.match(text, line, sentence.end) or _RULE.match(said) or _QUESTION_END.search(said))

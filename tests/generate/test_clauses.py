@@ -43,6 +43,14 @@ def test_headings_rules_and_questions_are_not_quoted() -> None:
     ]
 
 
+def test_the_metadata_of_a_markdown_file_is_not_quoted() -> None:
+    """A rule between paragraphs, or what is no metadata, is nothing of the kind."""
+    text = "---\ntitle: Ferry\ntags:\n  - pier\ndescription: When it sails\n---\n\nIt sails at 9.\n"
+    assert [text[s.start : s.end] for s in sentence_spans(text) if can_answer(text, s)] == ["It sails at 9."]
+    ruled = "---\nIt sails at 9.\n---\nIt returns at 5.\n"
+    assert all(can_answer(ruled, s) for s in sentence_spans(ruled) if "sails" in ruled[s.start : s.end])
+
+
 def test_a_row_of_blanks_takes_no_longer_than_its_length() -> None:
     """With time that grows with the square, a cell of a hundred thousand blanks would take a minute."""
     row = "|" + " " * 100_000
