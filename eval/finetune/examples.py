@@ -1,7 +1,8 @@
 """Training examples: a question with a passage that answers it, if any, and hard negatives from our own retriever.
 
-A negative is a chunk that retrieval ranks high, of another document, in which no gold answer stands: passages that
-answer the question without being its gold passage would teach the opposite.
+A negative is a chunk that retrieval ranks high, in which no gold answer stands, of another document or, where the place
+of the evidence is known, from elsewhere: passages that answer the question without being its gold passage would teach
+the opposite.
 """
 
 from __future__ import annotations
@@ -61,15 +62,14 @@ def mine_examples(
     draw = random.Random(seed)  # noqa: S311 - not a secret
     for question in track(part.questions, f"mining {part.name}", console=_PROGRESS):
         home = question.gold[0] if question.gold else question.source
-        chunk = _best_chunk(index.chunks_of(home), question) if home else None
+        hits = index.search(question.question, top_k=100 if same_group else MINED_FROM)
+        chunk = _best_chunk(index.chunks_of(home), hits, question) if home else None
         if chunk is None:
             continue
-        hits = index.search(question.question, top_k=100 if same_group else MINED_FROM)
         wrong = [
             hit
             for hit in hits
-            if hit.document_id not in question.gold
-            and hit.document_id != home
+            if not _is_evidence(hit, home, question)
             and not contains_answer(hit.text, question.answers)
             and (not same_group or part.groups[hit.document_id] == part.groups[chunk.document_id])
         ][:MINED_FROM]
@@ -115,9 +115,21 @@ def _text(hit: Hit) -> str:
     return contextual_text(hit.title, hit.heading, hit.text)
 
 
-def _best_chunk(chunks: Sequence[Hit], question: SetQuestion) -> Hit | None:
-    """The chunk with the answer in it, else the first; None without chunks."""
-    return next((chunk for chunk in chunks if _answer_in(chunk, question)), chunks[0] if chunks else None)
+def _best_chunk(chunks: Sequence[Hit], hits: Sequence[Hit], question: SetQuestion) -> Hit | None:
+    """Of the document's chunks the one with the answer in it, else the one that retrieval ranks highest, else the
+    first; None without chunks.
+    """
+    places = {hit.chunk_id: hit.rank for hit in hits}
+    nearest = min(chunks, key=lambda chunk: places.get(chunk.chunk_id, len(hits) + 1), default=None)
+    return next((chunk for chunk in chunks if _answer_in(chunk, question)), nearest)
+
+
+def _is_evidence(hit: Hit, home: str | None, question: SetQuestion) -> bool:
+    """The chunk overlaps the evidence; where its place is not known, it is of the gold or the source document."""
+    if question.evidence_spans:
+        inside = any(hit.char_start < end and start < hit.char_end for start, end in question.evidence_spans)
+        return inside and hit.document_id in question.gold
+    return hit.document_id in question.gold or hit.document_id == home
 
 
 def _answer_in(chunk: Hit, question: SetQuestion) -> Span | None:

@@ -6,7 +6,9 @@ asked; then once more those where a span or its absence is hard to see, the orde
 
 With a teacher (`eval.finetune.teacher`) a fourth: the teacher learns from the same sets, and the student, now with all
 weights of its layers, from its opinion and its hidden states of some thirty thousand pairs, beside the labels that
-there are. The adapters of that are the nearest of a rank that still makes a small file.
+there are. A fifth goes on from there with questions of our own, asked in other words than their passages use
+(`eval.written_sets`), of which the teacher knows no more than the student, and with some of the taught ones, lest they
+be forgotten. The adapters of that are the nearest of a rank that still makes a small file.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from eval.finetune.synthesis import cloze, edited, without_evidence
 from eval.finetune.teacher import Teacher, load_teacher
 from eval.finetune.training import Training, TrainingPlan
 from eval.public_sets import load_part
+from eval.written_sets import ARTICLES_TRAIN, ENCYCLOPEDIA_TRAIN, MANUALS_TRAIN, load_written
 from ingest.errors import InvalidInput
 from ingest.models import ModelRuntime, SentenceTransformerEncoder
 from ingest.models.adapter import AdapterConfig, load_adapter, save_adapter
@@ -149,20 +152,41 @@ DISTILLATION_STAGE = Stage(
     epochs=3,
     learning_rate=2e-4,
 )
+OUR_OWN = {written.name: written for written in (MANUALS_TRAIN, ARTICLES_TRAIN, ENCYCLOPEDIA_TRAIN)}
+OTHER_WORDS_STAGE = Stage(
+    (
+        *(Source(name, 2) for name in OUR_OWN for _ in range(2)),
+        Source(MANUALS_TRAIN.name, kind="without_evidence", count=200),
+        Source(ENCYCLOPEDIA_TRAIN.name, kind="without_evidence", count=1000),
+        Source(MANUALS_TRAIN.name, kind="edited", count=300),
+        Source(ENCYCLOPEDIA_TRAIN.name, kind="edited", count=1500),
+        Source(_SQUAD, count=800),
+        Source(_SQUAD, kind="edited", count=900),
+        Source(_SQUAD, questions=_DISFLUENT, count=600),
+        Source(_QED, 1, count=900),
+        Source(_QED, kind="edited", count=500),
+        Source(_FAIRY, count=300, literal=True, same_story=True),
+    ),
+    pairs_per_step=32,
+    learning_rate=1e-4,
+)
 TAUGHT_RANK = 176
-"""Of the adapters after the teacher's stage: just under eight megabytes."""
+"""Of the adapters after the teacher's stages: just under eight megabytes."""
 
 
 def mine(data: Path, folder: Path, *, seed: int) -> dict[str, list[Example]]:
     """All examples of the recipe by the key of their source; mined once, then read from `folder`."""
-    stages = (*STAGES, TEACHER_STAGE, DISTILLATION_STAGE)
+    stages = (*STAGES, TEACHER_STAGE, DISTILLATION_STAGE, OTHER_WORDS_STAGE)
     sources = {source.key: source for stage in stages for source in stage.sources}
     missing = [source for key, source in sources.items() if not (folder / f"{key}.jsonl.gz").is_file()]
     if missing:
         folder.mkdir(parents=True, exist_ok=True)
         encoder, runtime = SentenceTransformerEncoder(BASE), ModelRuntime()
         for source in missing:
-            part = load_part(data / source.name, "train", questions=source.questions)
+            if source.name in OUR_OWN:
+                part = load_written(OUR_OWN[source.name], data)
+            else:
+                part = load_part(data / source.name, "train", questions=source.questions)
             examples = mine_examples(
                 part, encoder, runtime, negatives=_NEGATIVES_MINED, seed=seed, same_group=source.same_story
             )
@@ -219,9 +243,9 @@ def train(
     `citewell eval export-failures` writes them, added to the last stage; `examples`: the folder of the mined ones,
     which runs may share (default: in `out`); `teacher`: hub name or folder of a larger encoder, for a stage more. After
     the third stage the mean of the weights before and after it is taken (Wortsman et al., "Model soups", ICML 2022),
-    after the teacher's the mean of one part before and two after, which read better than either. Deterministic for a
-    seed, a device and a number of threads. Raises `Unavailable` when the base model, `start` or the teacher cannot be
-    loaded, `InvalidInput` for the teacher of a reranker.
+    after the teacher's the mean of one part before and two after, and after the last one of two and three, which read
+    better than either. Deterministic for a seed, a device and a number of threads. Raises `Unavailable` when the base
+    model, `start` or the teacher cannot be loaded, `InvalidInput` for the teacher of a reranker.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -280,19 +304,27 @@ class _Run:
         )
         chosen = [*examples_of(stage, self._mined, seed=self._seed, limit=self._limit), *added]
         tokenizer = PairTokenizer(self._words, plan.max_tokens)
-        training = Training(network, tokenizer, chosen, plan, self._out / name, device=self._device, teacher=teacher)
+        training = Training(
+            network, tokenizer, chosen, plan, self._out / name, device=self._device, teacher=teacher, untaught=OUR_OWN
+        )
         training.run()
         self.history.append(list(training.history))
 
     def taught(self, network: JointNetwork, larger: JointNetwork, added: Sequence[Example]) -> dict[str, Tensor]:
-        """Trains the teacher `larger`, then all weights of `network` by it; the state of adapters of `TAUGHT_RANK`."""
+        """Trains the teacher `larger`, then all weights of `network` by it, and in the end by questions in other words;
+        the state of adapters of `TAUGHT_RANK`.
+        """
         self.stage(larger, TEACHER_STAGE, "stage-teacher")
         release(network)
         before = _copied(network)
         teacher = Teacher(larger, device=self._device)
-        self.stage(network, DISTILLATION_STAGE, "stage-taught", added=added, teacher=teacher)
+        self.stage(network, DISTILLATION_STAGE, "stage-taught", teacher=teacher)
         after = _copied(network)
-        return narrowed(averaged([before, after, after]), TAUGHT_RANK)
+        network.load_trained_state(averaged([before, after, after]))
+        before = _copied(network)
+        self.stage(network, OTHER_WORDS_STAGE, "stage-other-words", added=added, teacher=teacher)
+        after = _copied(network)
+        return narrowed(averaged([before, before, after, after, after]), TAUGHT_RANK)
 
 
 def _larger(source: str, objective: str, *, seed: int, dtype: torch.dtype) -> JointNetwork:

@@ -11,7 +11,7 @@ import json
 import math
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -60,8 +60,8 @@ class TrainingPlan:
 class Training:
     """One run into the folder `out`; construct and `run`. Goes on from a checkpoint of the same plan and examples.
 
-    A `teacher` is asked about every window first (into `out/opinions`); what it says is learned beside the labels, and
-    its hidden states with them.
+    A `teacher` is asked about every window first (into `out/opinions`), but for examples of the sources `untaught`;
+    what it says is learned beside the labels, and its hidden states with them.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class Training:
         *,
         device: str = "cpu",
         teacher: Teacher | None = None,
+        untaught: Collection[str] = (),
     ) -> None:
         torch.manual_seed(plan.seed)
         self._network, self._plan, self._out, self._device = network.to(device), plan, out, device
@@ -81,7 +82,10 @@ class Training:
         self._prepared = [prepare(example, tokenizer, draw) for example in examples]
         self._matching: StateMatching | None = None
         if teacher is not None:
-            self._prepared = teacher.judged(self._prepared, out / "opinions")
+            taught = [place for place, example in enumerate(examples) if example.source not in untaught]
+            judged = teacher.judged([self._prepared[place] for place in taught], out / "opinions")
+            for place, one in zip(taught, judged, strict=True):
+                self._prepared[place] = one
             self._matching = self._sampled_matching().to(device)
         self._steps = [
             step
@@ -153,18 +157,20 @@ class Training:
         inputs = padded(windows, self._device)
         logits, states = with_states(self._network, *inputs)
         loss, parts = loss_of(logits, targets, OBJECTIVES[self._plan.objective])
-        if self._matching is not None:
-            present = inputs[2].bool()
+        taught = sum(one.targets[0].opinion is not None for one in chosen)
+        if self._matching is not None and taught:
+            known = torch.tensor([target.opinion is not None for target in targets], device=self._device)
+            present = inputs[2].bool() & known[:, None]
             apart, by_depth = self._matching([own[present] for own in states], _wanted(targets))
-            loss = loss + STATES_WEIGHT * apart * len(chosen)
-            parts.update({name: part * len(chosen) for name, part in by_depth.items()})
+            loss = loss + STATES_WEIGHT * apart * taught
+            parts.update({name: part * taught for name, part in by_depth.items()})
         gradients = torch.autograd.grad(loss / examples, self._trained, allow_unused=True, materialize_grads=True)
         return gradients, parts
 
     def _sampled_matching(self) -> StateMatching:
-        """Fitted to the first window of each of the first examples, on the CPU."""
+        """Fitted to the first window of each of the first examples that the teacher judged, on the CPU."""
         samples: list[list[Tensor]] = []
-        sample = self._prepared[:_MATCHING_SAMPLE]
+        sample = [one for one in self._prepared if one.targets[0].opinion is not None][:_MATCHING_SAMPLE]
         with torch.no_grad():
             for one in sample:
                 _, states = with_states(self._network, *padded(one.windows[:1], self._device))

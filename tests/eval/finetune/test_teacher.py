@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -183,3 +184,19 @@ def test_a_student_comes_to_agree_with_its_teacher(larger: Path, tmp_path: Path)
     run.run()
     assert run.history[-1]["spans"] < 0.5 * run.history[0]["spans"]
     assert run.history[-1]["states_1.00"] < 0.9 * run.history[0]["states_1.00"]
+
+
+def test_what_the_teacher_does_not_know_is_learned_from_labels_alone(larger: Path, tmp_path: Path) -> None:
+    """It is not asked about sources that it is no judge of; its states are matched in the others, in the same step."""
+    own = replace(ANSWERABLE, source="own")
+    plan = TrainingPlan(pairs_per_step=6, epochs=2, max_tokens=160, checkpoint_steps=1, threads=1)
+    teacher, tokenizer = Teacher(loaded(larger)), PairTokenizer(tiny_tokenizer(), plan.max_tokens)
+    run = Training(
+        tiny_network(), tokenizer, [own, UNANSWERABLE, own], plan, tmp_path, teacher=teacher, untaught={"own"}
+    )
+    known = [one.targets[0].opinion is not None for one in run._prepared]
+    assert known == [False, True, False]
+    run.run()
+    alone = Training(tiny_network(), tokenizer, [UNANSWERABLE], plan, tmp_path / "alone", teacher=teacher)
+    alone.run()
+    assert run.history[0]["states_1.00"] == pytest.approx(alone.history[0]["states_1.00"] / 3, rel=1e-3)
