@@ -1,8 +1,10 @@
 """Fits what reads Chinese answers: `python -m eval.fit_chinese_reading --data DIR --out FILE`.
 
 The network over spans learns from the `train` parts of `drcd_dev` and `cmrc2018_trial`, the confidence from their
-`choose` parts without a third of the gold passages. A question's loss is what all spans that say its answer leave of
-the probability (maximum marginal likelihood; Clark and Gardner, ACL 2018, section 3.2). Deterministic for a seed.
+`choose` parts without a third of the gold passages; each learns from questions of our own as well, worded as
+people ask who have not read the document (`eval.written_sets`). A question's loss is what all spans that say its answer
+leave of the probability (maximum marginal likelihood; Clark and Gardner, ACL 2018, section 3.2). Deterministic for a
+seed.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from eval.fit_reading import at_even_odds, logistic, removed_passages
 from eval.measures import is_correct_answer, token_f1
 from eval.passage_index import PassageIndex
 from eval.public_sets import SetPart, SetQuestion, load_part
+from eval.written_sets import CMRC_TRAIN, DRCD_TRAIN, MANUALS_ZH_CHOOSE, MANUALS_ZH_TRAIN, load_written
 from generate.chinese.assessor import CONFIDENCE_FEATURES, confidence_features, quoted_spans
 from generate.chinese.features import COLUMNS
 from generate.chinese.reader import Read, SpanNetwork, read
@@ -35,6 +38,9 @@ from retrieve import RetrieveSettings
 from retrieve.merging import merge_neighbours
 
 SETS = ("drcd_dev", "cmrc2018_trial")
+WRITTEN = (DRCD_TRAIN, CMRC_TRAIN, MANUALS_ZH_TRAIN)
+"""What the network learns from beside the sets' `train` parts."""
+
 _HIDDEN, _DROPOUT = 32, 0.2
 _EPOCHS, _QUESTIONS_A_STEP, _LEARNING_RATE, _WEIGHT_DECAY = 8, 16, 4e-3, 0.02
 _WRONG_MAX = 300
@@ -57,10 +63,15 @@ class Asked:
 def fit(data: Path, *, seed: int) -> dict[str, Any]:
     """The weights as `ChineseWeights.load` reads them, with what they were fitted on."""
     encoder, runtime = SentenceTransformerEncoder("all-MiniLM-L6-v2"), ModelRuntime()
-    learnt = [one for name in SETS for one in asked(load_part(data / name, "train"), encoder, runtime)]
+    taught = [load_part(data / name, "train") for name in SETS]
+    taught += [load_written(written, data) for written in WRITTEN]
+    learnt = [one for part in taught for one in asked(part, encoder, runtime)]
     network = trained([one for one in learnt if one.f1.max() >= _NEAR_F1], seed=seed)
     parts = [load_part(data / name, "choose") for name in SETS]
     judged = [one for part in parts for one in asked(part, encoder, runtime, removed=removed_passages(part, seed))]
+    manuals = load_written(MANUALS_ZH_CHOOSE, data)
+    judged += asked(manuals, encoder, runtime)
+    judged += asked(manuals, encoder, runtime, removed=removed_passages(manuals, seed))
     runtime.close()
     rows, right = [], []
     for one in judged:
@@ -72,7 +83,7 @@ def fit(data: Path, *, seed: int) -> dict[str, Any]:
         "confidence_features": list(CONFIDENCE_FEATURES),
         "confidence": at_even_odds(logistic(rows, right)),
         "spans": {
-            "fitted_on": {"questions": len(learnt), "sets": list(SETS)},
+            "fitted_on": {"questions": len(learnt), "sets": [part.name for part in taught]},
             **{
                 name: np.round(getattr(network, name).astype(float), 4).tolist()
                 for name in ("weights", "bias", "output")

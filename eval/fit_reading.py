@@ -1,8 +1,10 @@
 """Fits the weights of the reader's assessment: `python -m eval.fit_reading --data DIR --out FILE`.
 
 Questions of the `choose` parts, which the reading model was not trained on, over their passages and (as distractors)
-passages of the `train` parts; a third of the gold passages are left out, so that evidence is missing as a service meets
-it. Each question is asked once more over one to five passages, as of somebody with a single short document. The
+passages of the `train` parts, and questions of our own over product documentation and encyclopedia paragraphs, worded
+as people ask who have not read them (`eval.written_sets`); a third of the gold documents are left out, so that evidence
+is missing as a service meets it. Each question about paragraphs is asked once more over one to five of them, as of
+somebody with a single short document, and each about documentation with all pages in place. The
 confidence is fitted on the answers to each half of the questions, as given by a ranking of sentences that was fitted on
 the other half; the shipped ranking is fitted on both. Logistic regressions; deterministic for a seed.
 """
@@ -29,6 +31,7 @@ from sklearn.metrics import roc_auc_score
 from eval.measures import contains_answer, is_correct_answer
 from eval.passage_index import Passage, PassageIndex
 from eval.public_sets import SetPart, SetQuestion, load_part
+from eval.written_sets import ENCYCLOPEDIA_CHOOSE, MANUALS_CHOOSE, load_written
 from generate.assessment import AssessmentWeights, SentenceAssessor
 from generate.logistic import LogisticModel
 from generate.reader import asks_several, choose
@@ -89,9 +92,11 @@ class Asked:
     rows: tuple[tuple[Candidate, tuple[float, ...]], ...]
 
     def holds_gold(self, candidate: Candidate) -> bool:
-        """The sentence is of a gold passage and holds a gold answer."""
-        gold = candidate.quote.hit.document_id in self.question.gold
-        return gold and contains_answer(candidate.quote.text, self.question.answers)
+        """The sentence is of a gold passage (and meets the evidence, where its place is known) and holds an answer."""
+        quote, spans = candidate.quote, self.question.evidence_spans
+        gold = quote.hit.document_id in self.question.gold
+        meets = not spans or any(quote.start < end and start < quote.end for start, end in spans)
+        return gold and meets and contains_answer(quote.text, self.question.answers)
 
     def scored(self, ranker: LogisticModel) -> Scored:
         """Candidates by the ranker's probability, best first."""
@@ -123,10 +128,14 @@ class Asker:
         self._assessor = reading_assessor(reader, encoder, runtime, UNFITTED)
 
     def ask(
-        self, part: SetPart, distractors: Sequence[Passage], questions: Sequence[SetQuestion], *, seed: int
+        self,
+        part: SetPart,
+        distractors: Sequence[Passage],
+        questions: Sequence[SetQuestion],
+        *,
+        removed: frozenset[str] = frozenset(),
     ) -> Iterator[Asked]:
-        """A third of the gold passages of `part` are missing."""
-        removed = removed_passages(part, seed)
+        """Over the passages of `part` but those `removed`, and `distractors`."""
         index = PassageIndex(
             [*(p for p in part.passages if p.document_id not in removed), *distractors], self._encoder, self._runtime
         )
@@ -180,6 +189,7 @@ def fit(data: Path, reader_folder: Path, *, seed: int) -> dict[str, Any]:
     encoder, runtime = SentenceTransformerEncoder("all-MiniLM-L6-v2"), ModelRuntime()
     asker = Asker(encoder, JointReader.load(reader_folder, encoder=encoder), runtime)
     asked = [one for name, questions in SETS.items() for one in _asked(asker, data / name, questions, seed)]
+    asked += _asked_in_other_words(asker, data, seed)
     runtime.close()
     against = (0.0,) * len(_EXPECTED)
     for _ in range(_ROUNDS):
@@ -243,15 +253,26 @@ def _asked(asker: Asker, folder: Path, questions: int, seed: int) -> Iterator[As
     chosen = draw.sample(part.questions, min(questions, len(part.questions)))
     if folder.name != "fairytaleqa_train":
         train = load_part(folder, "train").passages
-        yield from asker.ask(part, draw.sample(train, min(_DISTRACTORS, len(train))), chosen, seed=seed)
+        distractors = draw.sample(train, min(_DISTRACTORS, len(train)))
+        yield from asker.ask(part, distractors, chosen, removed=removed_passages(part, seed))
         yield from asker.ask_few(part, chosen, seed=seed)
         return
     for story in sorted(set(part.groups.values())):
         inside = [p for p in part.passages if part.groups[p.document_id] == story]
         mine = [q for q in chosen if q.gold and part.groups.get(q.gold[0]) == story]
         if mine:
-            yield from asker.ask(replace(part, passages=tuple(inside)), (), mine, seed=seed)
-            yield from asker.ask_few(replace(part, passages=tuple(inside)), mine, seed=seed)
+            here = replace(part, passages=tuple(inside))
+            yield from asker.ask(here, (), mine, removed=removed_passages(here, seed))
+            yield from asker.ask_few(here, mine, seed=seed)
+
+
+def _asked_in_other_words(asker: Asker, data: Path, seed: int) -> Iterator[Asked]:
+    """Our own questions, none of whose documents the reading model was trained on."""
+    manuals, paragraphs = load_written(MANUALS_CHOOSE, data), load_written(ENCYCLOPEDIA_CHOOSE, data)
+    yield from asker.ask(manuals, (), manuals.questions)
+    yield from asker.ask(manuals, (), manuals.questions, removed=removed_passages(manuals, seed))
+    yield from asker.ask(paragraphs, (), paragraphs.questions, removed=removed_passages(paragraphs, seed))
+    yield from asker.ask_few(paragraphs, paragraphs.questions, seed=seed)
 
 
 def logistic(features: Sequence[Sequence[float]], labels: Sequence[bool]) -> dict[str, Any]:

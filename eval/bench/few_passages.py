@@ -57,21 +57,23 @@ def table(rows: Sequence[Judged]) -> str:
         cells = (
             str(passages or "all"),
             str(len(chosen)),
-            _auroc(chosen),
-            _share(len(answerable), sum(row.answerable for row in chosen)),
-            _share(sum(row.right for row in answerable), len(answerable)),
-            _share(len(given) - len(answerable), sum(not row.answerable for row in chosen)),
+            auroc(chosen),
+            share(len(answerable), sum(row.answerable for row in chosen)),
+            share(sum(row.right for row in answerable), len(answerable)),
+            share(len(given) - len(answerable), sum(not row.answerable for row in chosen)),
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _auroc(rows: Sequence[Judged]) -> str:
+def auroc(rows: Sequence[Judged]) -> str:
+    """How well the confidence tells right answers from wrong ones; "-" where all are alike."""
     right = [row.right for row in rows]
     return f"{roc_auc_score(right, [row.confidence for row in rows]):.3f}" if len(set(right)) > 1 else "-"
 
 
-def _share(part: int, whole: int) -> str:
+def share(part: int, whole: int) -> str:
+    """In percent; "-" of nothing."""
     return f"{100 * part / whole:.0f} %" if whole else "-"
 
 
