@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,10 +11,13 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from eval import fit_reading
-from eval.fit_reading import few_passages, logistic_around
+from eval.fit_reading import Asked, few_passages, logistic_around
 from eval.passage_index import Passage
 from eval.public_sets import SetPart, SetQuestion
-from generate.reading import CONFIDENCE_FEATURES, SENTENCE_FEATURES, ReadingWeights
+from generate.assessment import Quote
+from generate.reading import CONFIDENCE_FEATURES, SENTENCE_FEATURES, Candidate, ReadingWeights
+from ingest.models import Reading
+from tests.generate.test_assessment import hit
 
 _VARIANCE = 0.3
 EXPECTED = {"denied": -3.0, "opposites": -2.0}
@@ -107,3 +111,17 @@ def test_an_article_of_one_passage_is_joined_by_others_of_the_part() -> None:
     drawn = collections(alone, question(gold=("pier-0",)))
     assert {len(one) for one in drawn} == {1, 2, 3, 4, 5}
     assert {p.title for one in drawn for p in one} == {"pier", "lock"}
+
+
+def test_a_sentence_is_gold_where_the_evidence_is_if_its_place_is_known() -> None:
+    """The same words elsewhere in a long document answer something else."""
+    text = "The pier is 4 m deep. The lock is 4 m wide."
+    found = hit(text)
+    asked = replace(question(gold=(found.document_id,)), evidence_spans=((0, 21),))
+    first, second = (
+        Candidate(Quote(found, start, end), (), frozenset(), Reading(0.0, 0.0, ()))
+        for start, end in ((0, 21), (22, 43))
+    )
+    placed, unplaced = Asked(asked, (found,), ()), Asked(replace(asked, evidence_spans=()), (found,), ())
+    assert [placed.holds_gold(one) for one in (first, second)] == [True, False]
+    assert [unplaced.holds_gold(one) for one in (first, second)] == [True, True]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,38 @@ def test_an_unanswerable_question_comes_with_its_own_passage(runtime: ModelRunti
     assert not example.answerable
     assert example.answer is None
     assert example.passages[0].startswith("Fares")
+
+
+FILLER = " ".join(f"The ferry to Skarva has deck {number} painted white." for number in range(60))
+HANDBOOK = Passage("h", "Handbook", f"{FILLER} The ferry to Skarva leaves at nine. {FILLER} Its fare is twelve crowns.")
+
+
+def handbook(*questions: SetQuestion) -> SetPart:
+    """A document of several chunks, alone."""
+    return SetPart("handbook", (HANDBOOK,), questions, {"h": "h"})
+
+
+def test_other_chunks_of_a_long_document_are_negatives_where_the_evidence_has_a_place(runtime: ModelRuntime) -> None:
+    """Those that a service would find beside it; none that overlaps the evidence or says the answer."""
+    start = HANDBOOK.text.index("The ferry to Skarva leaves")
+    asked = SetQuestion(
+        "1", "When does the ferry leave?", ("nine",), True, ("h",), None, (-1,), None, ((start, start + 36),)
+    )
+    placed, unplaced = (
+        next(mine_examples(handbook(one), HashingEncoder(), runtime, negatives=3, seed=1))
+        for one in (asked, replace(asked, evidence_spans=()))
+    )
+    assert "leaves at nine" in placed.passages[0]
+    assert placed.passages[1:]
+    assert not any("leaves at nine" in passage for passage in placed.passages[1:])
+    assert len(unplaced.passages) == 1
+
+
+def test_an_unanswerable_question_comes_with_the_chunk_that_retrieval_finds(runtime: ModelRuntime) -> None:
+    """Not with the beginning of a long document."""
+    asked = question("1", "Which fare in crowns do children have?", gold=None, source="h")
+    example = next(mine_examples(handbook(asked), HashingEncoder(), runtime, negatives=0, seed=1))
+    assert "twelve crowns" in example.passages[0]
 
 
 def test_negatives_of_a_story_stay_in_it(runtime: ModelRuntime) -> None:
