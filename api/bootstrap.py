@@ -55,7 +55,8 @@ from ingest.generations import GenerationSpec
 from ingest.history import HistoryHandler, HistoryKeeper
 from ingest.jobs import JobHandler, JobRunner, Jobs
 from ingest.memory import MemoryKeeper
-from ingest.models import Encoder, ModelRuntime, PassageReader, Priority, SentenceTransformerEncoder, device_of
+from ingest.models import Encoder, ModelRuntime, PassageReader, Priority, device_of, load_embedder
+from ingest.models.by_script import parts_of
 from ingest.originals import remove_all_unneeded
 from ingest.owner import DataDirectory, Ownership
 from ingest.parsing import ParseLimits, ParserPool
@@ -86,7 +87,7 @@ class Encoders:
         self._load = load
         self._loading = threading.Lock()
         self.default = load(settings.embedding_model, settings.embedding_revision)
-        self._loaded: dict[str, Encoder] = {self.default.name: self.default}
+        self._loaded = {encoder.name: encoder for encoder in (self.default, *parts_of(self.default))}
 
     def named(self, name: str) -> Encoder:
         """Raises `Unavailable` when the model cannot be loaded."""
@@ -101,8 +102,8 @@ class Encoders:
 
 
 def load_encoder(settings: Settings) -> LoadEncoder:
-    """Loads sentence-transformers models on the device, and in the format, that the settings name."""
-    return lambda name, revision: SentenceTransformerEncoder(
+    """Loads embedding models on the device, and in the format, that the settings name."""
+    return lambda name, revision: load_embedder(
         name,
         revision=revision,
         device=settings.device,

@@ -59,7 +59,8 @@ def settings_markdown() -> str:
             if name not in seen:
                 seen.add(name)
                 extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-                default = "none" if field.default in (None, "") else f"`{field.default}`"
+                value = field.get_default(call_default_factory=True)
+                default = "none" if value in (None, "") else f"`{value}`"
                 parts.append(
                     f"| `CITEWELL_{name.upper()}` | {default} | {extra.get('unit', '')} | {field.description} |\n"
                 )

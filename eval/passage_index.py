@@ -63,7 +63,7 @@ class PassageIndex:
         near = Candidates.none()
         if fits:
             query = self._runtime.embed(self._encoder, [question], kind="query", priority=Priority.QUERY)[0]
-            near = self._vectors.search(query, top_k=_CANDIDATES)
+            near = self._vectors.search(query, top_k=_CANDIDATES).from_score(self._encoder.least_cosine(question))
         worded = self._lexical.search(analyse_query(question), top_k=_CANDIDATES)
         fusion, weights = _FUSION.fusion_of(self._encoder.name, "spread")
         fused = fuse_vector_and_lexical(

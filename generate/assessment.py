@@ -194,7 +194,7 @@ class SentenceAssessor:
         rows = [row for row in self.feature_rows(question, hits, spec) if not overlaps(row[0], without)]
         if not rows:
             return Assessment((), 0.0, {})
-        lexical_only = not embedder_fits(question, languages=self._encoder_for(spec).languages)
+        lexical_only = not embedder_fits(question, languages=self._encoder_for(spec).judged_languages)
         ranker = self._weights.lexical_sentence if lexical_only else self._weights.sentence
         judge = self._weights.lexical_confidence if lexical_only else self._weights.confidence
         scored = sorted(
@@ -224,7 +224,7 @@ class SentenceAssessor:
 
     def _cosines(self, question: str, candidates: Sequence[_Candidate], encoder: Encoder) -> FloatArray:
         """float32 array of shape (n_candidates,); zeros where the embedder cannot read the question's script."""
-        if not embedder_fits(question, languages=encoder.languages):
+        if not embedder_fits(question, languages=encoder.judged_languages):
             return np.zeros(len(candidates), dtype=np.float32)
         texts = [candidate.quote.text for candidate in candidates]
         vectors = self._runtime.embed(

@@ -90,7 +90,7 @@ class EntailmentSupport:
         return (*signals(sentence, quotes, passages), cosine)
 
     def _readable(self, sentence: str) -> bool:
-        return embedder_fits(sentence, languages=self._encoder.languages)
+        return embedder_fits(sentence, languages=self._encoder.judged_languages)
 
     def _cosine(self, sentence: str, quotes: Sequence[str]) -> float:
         vectors = self._runtime.embed(

@@ -33,6 +33,11 @@ class Candidates:
         best.scores.setflags(write=False)
         return best
 
+    def from_score(self, least: float) -> Candidates:
+        """Those whose score is at least this."""
+        found = int(np.count_nonzero(self.scores >= least))
+        return self if found == len(self) else Candidates(self.chunks[:found], self.scores[:found])
+
     @classmethod
     def none(cls) -> Candidates:
         """No candidates: an empty index, an empty query, nothing allowed."""

@@ -124,10 +124,12 @@ class SearchBatch:
             self.advance()
         for search in self._open():
             if search.embedding is not None:
+                assert search.encoder is not None
                 with search.stage("vector"):
-                    search.vector = search.published.vector.search(
+                    found = search.published.vector.search(
                         search.embedding, top_k=self._depth(search), restriction=search.restriction
                     )
+                    search.vector = found.from_score(search.encoder.least_cosine(search.task.query.text))
         for search in self._open():
             with search.stage("fuse"):
                 search.fused = self._fuse(search)

@@ -22,6 +22,10 @@ class HashingEncoder:
         self.revision = revision or "1"
         self.dimensions = dimensions
         self.languages: tuple[str, ...] | None = None
+        self.judged_languages: tuple[str, ...] | None = None
+
+    def least_cosine(self, query: str) -> float:
+        return -1.0
 
     def encode(self, texts: Sequence[str], kind: TextKind, *, fast: bool) -> FloatArray:
         return self.forward(self.prepare(texts, kind), kind, fast=fast)

@@ -56,8 +56,12 @@ class RotatedQueries:
         self._encoder = encoder
         self.name, self.revision = encoder.name, encoder.revision
         self.dimensions, self.languages = encoder.dimensions, encoder.languages
+        self.judged_languages = encoder.judged_languages
         generator = np.random.default_rng(0)
         self._turn = np.linalg.qr(generator.normal(size=(self.dimensions, self.dimensions)))[0].astype(np.float32)
+
+    def least_cosine(self, query: str) -> float:
+        return self._encoder.least_cosine(query)
 
     def prepare(self, texts: Sequence[str], kind: TextKind) -> list[PreparedText]:
         return self._encoder.prepare(texts, kind)

@@ -137,7 +137,7 @@ def check_catalogue(folder: Path) -> Check:
 def check_embedder(settings: Settings, load: LoadEncoder) -> Check:
     def embed() -> str:
         encoder = load(settings.embedding_model, settings.embedding_revision)
-        vector = encoder.encode(["ready"], "query", fast=False)
+        vector = encoder.encode(["ready", "就绪"], "query", fast=False)
         return f"{encoder.name} gives {vector.shape[1]} dimensions"
 
     return _check_model("embedding model", embed)

@@ -27,6 +27,8 @@ from eval.bench.ingestion_parts import IngestionParts
 from ingest.models import FloatArray, PreparedText, SentenceTransformerEncoder, TextKind
 from ingest.settings import IngestSettings
 
+_MODEL = "all-MiniLM-L6-v2"
+
 
 class _TimedEncoder(SentenceTransformerEncoder):
     """Adds up the time of its forward passes, in seconds by the clock."""
@@ -52,10 +54,10 @@ class _Spent:
 def measure(lines: Sequence[bytes], parts: int) -> dict[str, Any]:
     """Both ways over each of `parts` equal parts of the corpus, in turn."""
     settings = IngestSettings.model_validate({})
-    encoder = _TimedEncoder(settings.embedding_model, device=settings.device, dtype=settings.dtype)
+    encoder = _TimedEncoder(_MODEL, device=settings.device, dtype=settings.dtype)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         ingestion = IngestionParts(Path(folder), encoder, stack)
-        plain = SentenceTransformerEncoder("all-MiniLM-L6-v2")._model
+        plain = SentenceTransformerEncoder(_MODEL)._model
         ours, theirs, ratios, cosines, last = [], [], [], [], 0
         for part in np.array_split(np.arange(len(lines)), parts):
             ours.append(_ingested(ingestion, encoder, [lines[number] for number in part]))

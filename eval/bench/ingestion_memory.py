@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from eval.bench.ingestion_parts import IngestionParts
-from ingest.models import Encoder, FloatArray, PreparedText, SentenceTransformerEncoder, TextKind
+from ingest.models import Encoder, FloatArray, PreparedText, TextKind, load_embedder
 from ingest.sentences import Span
 from ingest.settings import IngestSettings
 
@@ -38,6 +38,10 @@ class MadeUpEncoder:
     revision = "1"
     dimensions = 384
     languages: tuple[str, ...] | None = None
+    judged_languages: tuple[str, ...] | None = None
+
+    def least_cosine(self, query: str) -> float:
+        return -1.0
 
     def prepare(self, texts: Sequence[str], kind: TextKind) -> list[PreparedText]:
         return [PreparedText(len(text) // 4 + 2, text) for text in texts]
@@ -102,7 +106,7 @@ def main() -> None:
     encoder: Encoder = MadeUpEncoder()
     if arguments.model:
         settings = IngestSettings.model_validate({})
-        encoder = SentenceTransformerEncoder(settings.embedding_model, device=settings.device, dtype=settings.dtype)
+        encoder = load_embedder(settings.embedding_model, device=settings.device, dtype=settings.dtype)
     report = measure(encoder, documents=arguments.documents, every=arguments.every)
     sys.stdout.write(json.dumps(report, indent=2) + "\n")
 

@@ -1,9 +1,11 @@
 """The model runtime and the models it runs (sentence-transformers)."""
 
+from ingest.models.by_script import TwoScriptEncoder
 from ingest.models.cross_encoder import CrossEncoderScorer, Pair, PairScorer
 from ingest.models.device import Device, device_of
 from ingest.models.encoder import Encoder, FloatArray, PreparedText, SentenceTransformerEncoder, TextKind
 from ingest.models.joint_reader import JointReader
+from ingest.models.loading import load_embedder
 from ingest.models.reading import PassageReader, Reading, SpanScore
 from ingest.models.runtime import ModelRuntime
 from ingest.models.waiting import Priority, arrives_now
@@ -24,6 +26,8 @@ __all__ = [
     "SentenceTransformerEncoder",
     "SpanScore",
     "TextKind",
+    "TwoScriptEncoder",
     "arrives_now",
     "device_of",
+    "load_embedder",
 ]

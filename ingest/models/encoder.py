@@ -45,13 +45,19 @@ class Encoder(Protocol):
     """An embedding model in memory.
 
     `prepare` may be called by any thread; `forward` is called by one at a time (the runtime's worker), which is spared
-    everything that is not the model's own arithmetic.
+    everything that is not the model's own arithmetic. `judged_languages` are those of `languages` in which its cosines
+    are of the size that weights were fitted on.
     """
 
     name: str
     revision: str
     dimensions: int
     languages: tuple[str, ...] | None
+    judged_languages: tuple[str, ...] | None
+
+    def least_cosine(self, query: str) -> float:
+        """From which cosine on a text may have to do with the query; -1 where nothing is known."""
+        ...
 
     def prepare(self, texts: Sequence[str], kind: TextKind) -> list[PreparedText]:
         """Each text tokenised, in the order of `texts`."""
@@ -101,7 +107,7 @@ class SentenceTransformerEncoder:
             ) from failure
         model.eval()
         self.name = name
-        self.languages = profile.languages
+        self.languages = self.judged_languages = profile.languages
         self.revision = _revision(profile.source, model)
         self.dimensions = int(model.get_embedding_dimension() or 0)
         self._model = model
@@ -117,6 +123,9 @@ class SentenceTransformerEncoder:
         self._packed: PackedBert | None = None
         self._packed = self._proven_pack()
 
+    def least_cosine(self, query: str) -> float:
+        return -1.0
+
     def prepare(self, texts: Sequence[str], kind: TextKind) -> list[PreparedText]:
         order = sorted(range(len(texts)), key=lambda place: len(texts[place]))  # like lengths: little padding to undo
         prepared: dict[int, PreparedText] = {}
@@ -126,7 +135,7 @@ class SentenceTransformerEncoder:
         return [prepared[place] for place in range(len(texts))]
 
     def forward(self, prepared: Sequence[PreparedText], kind: TextKind, *, fast: bool) -> FloatArray:
-        with _one_thread(self._torch) if kind == "query" else nullcontext():
+        with one_thread() if kind == "query" else nullcontext():
             if fast and self._packed is not None:
                 return self._packed.forward([one.content for one in prepared])
             return self._forward(self._batch(prepared, kind), kind, fast=fast)
@@ -227,8 +236,10 @@ class SentenceTransformerEncoder:
 
 
 @contextmanager
-def _one_thread(torch: Any) -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """A question is too short to be shared: on a busy machine threads would wait for each other most of the time."""
+    import torch
+
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

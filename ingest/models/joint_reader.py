@@ -11,6 +11,7 @@ import numpy as np
 from ingest.errors import Unavailable
 from ingest.models.adapter import Adapter, load_adapter
 from ingest.models.base_model import base_folder, base_sha256, load_base, load_tokenizer
+from ingest.models.by_script import TwoScriptEncoder
 from ingest.models.cross_encoder import Pair
 from ingest.models.encoder import Encoder, FloatArray, SentenceTransformerEncoder, computes_bfloat16
 from ingest.models.reading import Reading
@@ -163,7 +164,7 @@ def _shared_words(encoder: Encoder | None, base: Any) -> Any:
     """The encoder's word embeddings if they equal the base's, else None."""
     import torch
 
-    words = encoder.word_embeddings if isinstance(encoder, SentenceTransformerEncoder) else None
+    words = encoder.word_embeddings if isinstance(encoder, SentenceTransformerEncoder | TwoScriptEncoder) else None
     own = base.get_input_embeddings().weight
     if words is None or words.weight.shape != own.shape or not torch.equal(words.weight.cpu(), own):
         return None

@@ -54,11 +54,15 @@ class PackedEncoder:
         states, *batch = self._states(ids, kinds, lengths, self._embeddings, self._layers, self._heads, self._eps)
         return states, Batch(*batch)
 
-    def pooled(self, token_ids: Sequence[Sequence[int]], *, pooling: str) -> Tensor:
-        """float32 of shape (n, width), rows of length 1: of the first token's state (`cls`), or of the `mean`."""
+    def pooled(self, token_ids: Sequence[Sequence[int]], *, pooling: str, words: Tensor | None = None) -> Tensor:
+        """float32 of shape (n, width), rows of length 1: of the first token's state (`cls`), or of the `mean`.
+
+        `words`, float32 of shape (n_words, width), is the table that `token_ids` are rows of, by default the model's.
+        """
         ids, lengths = _flat(token_ids), _lengths(token_ids)
+        embeddings = self._embeddings if words is None else [words, *self._embeddings[1:]]
         vectors: Tensor = self._pooled(
-            ids, torch.zeros_like(ids), lengths, self._embeddings, self._layers, self._heads, self._eps, pooling
+            ids, torch.zeros_like(ids), lengths, embeddings, self._layers, self._heads, self._eps, pooling
         )
         return vectors
 

@@ -18,6 +18,9 @@ class ModelProfile:
     languages: tuple[str, ...] | None
 
 
+JOINT = "+"
+"""Between the names of two models side by side (`ingest.models.by_script`)."""
+
 _PACKAGED = "all-MiniLM-L6-v2"
 _ENGLISH_ONLY = (
     "all-minilm",
@@ -36,7 +39,7 @@ _CHINESE_AND_ENGLISH = ("bge-small-zh", "bge-base-zh", "bge-large-zh", "text2vec
 def profile_of(name: str, languages: str = "auto") -> ModelProfile:
     """The profile of a model; `languages` (`en,zh` or `any`) overrides what is known."""
     short = name.rsplit("/", 1)[-1].lower()
-    if languages == "any":
+    if languages == "any" or JOINT in name:
         known: tuple[str, ...] | None = None
     elif languages != "auto":
         known = tuple(part.strip() for part in languages.split(",") if part.strip())

@@ -303,7 +303,7 @@ def test_a_model_that_cannot_be_loaded_fails(settings: Settings) -> None:
         raise Unavailable(f"no {name}")
 
     check = environment.check_embedder(settings, missing)
-    assert (check.state, check.detail) == ("failed", "no all-MiniLM-L6-v2")
+    assert (check.state, check.detail) == ("failed", f"no {settings.embedding_model}")
 
 
 @pytest.mark.parametrize(

@@ -231,7 +231,7 @@ def test_an_answer_is_kept_with_its_trace(filled: Service) -> None:
     assert stored.trace["candidates"][0]["document_id"] == "fulmar.md"
     assert stored.trace["candidates"][0]["scores"].keys() == {"vector", "lexical", "fused", "rerank", "credibility"}
     assert stored.trace["decision"]["threshold"] == filled.settings.answer_threshold
-    assert stored.trace["generation"]["embedder"] == "all-MiniLM-L6-v2"
+    assert stored.trace["generation"]["embedder"] == filled.settings.embedding_model
 
 
 def test_deleting_a_document_takes_its_answers_along(filled: Service) -> None:

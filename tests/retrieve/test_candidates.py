@@ -24,6 +24,14 @@ def test_candidates_are_read_only() -> None:
         found.scores[0] = 2
 
 
+def test_those_from_a_score_on() -> None:
+    """The score itself counts; what is left keeps its order, and all may go."""
+    found = Candidates.best(np.array([1, 2, 3]), np.array([0.5, 0.2, 0.1], np.float32), top_k=3)
+    assert found.from_score(float(np.float32(0.2))).chunks.tolist() == [1, 2]
+    assert len(found.from_score(0.6)) == 0
+    assert found.from_score(-1.0) is found
+
+
 def test_none_is_empty() -> None:
     """No candidates are a value of length 0, not an error."""
     assert len(Candidates.none()) == 0

@@ -166,6 +166,17 @@ def test_a_script_that_the_embedder_cannot_read_is_left_to_the_words(service: Se
     assert ranking(service, Query("ferries")).vector_used is True
 
 
+def test_vectors_too_far_apart_find_nothing(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below the embedder's least cosine a neighbour is one by chance: words alone remain, or nothing."""
+    ingest(service, {"a.txt": b"Ferries leave at nine.", "b.txt": b"Dogs travel free."})
+    assert len(ranking(service, Query("ferries leave", mode="vector")).hits) == 2
+    monkeypatch.setattr(HashingEncoder, "least_cosine", lambda self, query: 0.5)
+    assert [one.document_id for one in ranking(service, Query("ferries leave", mode="vector")).hits] == ["a.txt"]
+    monkeypatch.setattr(HashingEncoder, "least_cosine", lambda self, query: 0.999)
+    assert ranking(service, Query("ferries leave at", mode="vector")).hits == ()
+    assert {one.document_id for one in ranking(service, Query("dogs and ferries")).hits} == {"a.txt", "b.txt"}
+
+
 def test_top_k_bounds_the_hits(service: Service) -> None:
     """Also when there are more; the ranks count from 1."""
     ingest(service, {f"{number}.txt": f"Ferries leave at {number}.".encode() for number in range(8)})

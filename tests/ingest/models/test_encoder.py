@@ -13,7 +13,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 
 from ingest.errors import Unavailable
-from ingest.models import Encoder, SentenceTransformerEncoder, TextKind
+from ingest.models import Encoder, SentenceTransformerEncoder, TextKind, load_embedder
 from ingest.models.profiles import profile_of
 from tests.fakes import HashingEncoder
 
@@ -26,11 +26,16 @@ TEXTS = [
     "naïve café 😀",
 ]
 
+PACKAGED = ("all-MiniLM-L6-v2", "multilingual-e5-small", "all-MiniLM-L6-v2+multilingual-e5-small")
 
-@pytest.fixture(scope="module", params=["fake", pytest.param("real", marks=pytest.mark.real_model)])
+
+@pytest.fixture(
+    scope="module",
+    params=["fake", *(pytest.param(name, marks=pytest.mark.real_model) for name in PACKAGED)],
+)
 def encoder(request: pytest.FixtureRequest) -> Encoder:
-    """The fake, and the packaged model."""
-    return HashingEncoder() if request.param == "fake" else SentenceTransformerEncoder("all-MiniLM-L6-v2")
+    """The fake, and the packaged models: one, the other, and one beside the other."""
+    return HashingEncoder() if request.param == "fake" else load_embedder(request.param)
 
 
 @pytest.mark.parametrize("kind", ["query", "document"])
@@ -167,6 +172,7 @@ def test_a_model_that_is_not_there_is_unavailable(tmp_path: object) -> None:
     ("name", "languages", "known"),
     [
         ("all-MiniLM-L6-v2", "auto", ("en",)),
+        ("all-MiniLM-L6-v2+multilingual-e5-small", "auto", None),
         ("BAAI/bge-small-zh-v1.5", "auto", ("zh", "en")),
         ("intfloat/multilingual-e5-small", "auto", None),
         ("BAAI/bge-small-zh-v1.5", "any", None),
