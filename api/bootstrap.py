@@ -57,6 +57,8 @@ from ingest.jobs import JobHandler, JobRunner, Jobs
 from ingest.memory import MemoryKeeper
 from ingest.models import Encoder, ModelRuntime, PassageReader, Priority, device_of, load_embedder
 from ingest.models.by_script import parts_of
+from ingest.models.e5_encoder import NAME as E5_NAME
+from ingest.models.e5_weights import weights_file
 from ingest.originals import remove_all_unneeded
 from ingest.owner import DataDirectory, Ownership
 from ingest.parsing import ParseLimits, ParserPool
@@ -99,6 +101,10 @@ class Encoders:
     def of(self, spec: GenerationSpec) -> Encoder:
         """The encoder that a generation was built with."""
         return self.named(spec.embedder)
+
+    def multilingual(self) -> Encoder | None:
+        """The packaged multilingual model, in whatever way collections are embedded; None where it is not installed."""
+        return self.named(E5_NAME) if weights_file() else None
 
 
 def load_encoder(settings: Settings) -> LoadEncoder:
@@ -386,7 +392,7 @@ def _answerer(
     sentences = SentenceAssessor(runtime, encoders.of, weights, timeout_s=settings.search_timeout_s)
     pipeline = Pipeline(
         searcher=searcher,
-        assessor=assessor(settings, runtime, reader, sentences),
+        assessor=assessor(settings, runtime, reader, encoders.multilingual(), sentences),
         generator=model.generator if model else embedded_generator(settings, reader),
         checker=CitationChecker(catalogue, support),
         decomposer=model.decomposer if model else None,

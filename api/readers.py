@@ -8,6 +8,7 @@ from collections.abc import Callable
 from api.settings import SHIPPED_DATA, Settings
 from generate.assessment import Assessor
 from generate.chinese.assessor import ChineseAssessor
+from generate.chinese.likeness import CosineLikeness
 from generate.chinese.reader import ChineseWeights
 from generate.extractive import ExtractiveGenerator
 from generate.generators import Generator
@@ -19,7 +20,8 @@ from retrieve import CrossEncoderReranker, ReadingReranker, Reranker
 from retrieve.settings import EMBEDDED_RERANKER
 
 JUDGING_WEIGHTS = {
-    name: SHIPPED_DATA / "models" / f"{name}.json" for name in ("extractive", "reading", "chinese_reading", "support")
+    name: SHIPPED_DATA / "models" / f"{name}.json"
+    for name in ("extractive", "reading", "chinese_reading", "chinese_reading_lexical", "support")
 }
 """Files of the weights that were fitted for judging evidence and answers."""
 
@@ -54,15 +56,35 @@ def reranker(settings: Settings, runtime: ModelRuntime, reader: PassageReader | 
     return None
 
 
-def assessor(settings: Settings, runtime: ModelRuntime, reader: PassageReader | None, sentences: Assessor) -> Assessor:
-    """The reading models judge the evidence, unless the sentences are to be matched without them."""
+def assessor(
+    settings: Settings,
+    runtime: ModelRuntime,
+    reader: PassageReader | None,
+    multilingual: Encoder | None,
+    sentences: Assessor,
+) -> Assessor:
+    """The reading models judge the evidence, unless the sentences are to be matched without them.
+
+    `multilingual` is the packaged model that Chinese answers are judged with, None where it is not installed.
+    """
     if settings.generator == "extractive":
         return sentences
-    chinese = ChineseAssessor(ChineseWeights.load(JUDGING_WEIGHTS["chinese_reading"]), otherwise=sentences)
+    chinese = _chinese_assessor(settings, runtime, multilingual, sentences)
     if reader is None:
         return chinese
     weights = ReadingWeights.load(JUDGING_WEIGHTS["reading"])
     return ReadingAssessor(runtime, reader, weights, otherwise=chinese, timeout_s=settings.search_timeout_s)
+
+
+def _chinese_assessor(
+    settings: Settings, runtime: ModelRuntime, multilingual: Encoder | None, sentences: Assessor
+) -> ChineseAssessor:
+    if multilingual is None:
+        weights = ChineseWeights.load(JUDGING_WEIGHTS["chinese_reading_lexical"])
+        return ChineseAssessor(weights, likeness=None, otherwise=sentences)
+    likeness = CosineLikeness(runtime, multilingual, timeout_s=settings.search_timeout_s)
+    weights = ChineseWeights.load(JUDGING_WEIGHTS["chinese_reading"])
+    return ChineseAssessor(weights, likeness=likeness, otherwise=sentences)
 
 
 def judging_revision() -> str:

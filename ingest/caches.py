@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Generic, ParamSpec, TypeVar, cast
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 Value = TypeVar("Value")
 Arguments = ParamSpec("Arguments")
@@ -28,9 +29,13 @@ def remembers_texts(entries: int) -> Callable[[Callable[Arguments, Value]], Call
 
 
 def forget_texts(document_pks: Sequence[int] = ()) -> int:
-    """Have all such functions forget everything, for they cannot tell whose words they hold; 0: no entry is named."""
+    """Have all such functions, and the caches of `text_cache`, forget everything, for they cannot tell whose words they
+    hold; 0: no entry is named.
+    """
     for forget in _TEXT_MEMORIES:
         forget()
+    for cache in tuple(_TEXT_CACHES):
+        cache.evict(lambda _: True)
     return 0
 
 
@@ -113,3 +118,13 @@ class LruCache(Generic[Value]):
             self._entries.clear()
             self._weight = 0
             self._revision = revision
+
+
+_TEXT_CACHES: weakref.WeakSet[LruCache[Any]] = weakref.WeakSet()
+
+
+def text_cache(weight_max: int) -> LruCache[Any]:
+    """A cache of what is made of words of documents, which must not outlive them: see `forget_texts`."""
+    cache: LruCache[Any] = LruCache(weight_max)
+    _TEXT_CACHES.add(cache)
+    return cache

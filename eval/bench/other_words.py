@@ -22,7 +22,7 @@ from eval.written_sets import FILES_REPORT, FILES_ZH_REPORT, NEWS_REPORT, Writte
 from generate.chinese.assessor import confidence_features, quoted_spans
 from generate.chinese.reader import ChineseWeights
 from generate.reading import ReadingWeights
-from ingest.models import JointReader, ModelRuntime, SentenceTransformerEncoder
+from ingest.models import JointReader, ModelRuntime, load_embedder
 
 SETS = (FILES_REPORT, NEWS_REPORT, FILES_ZH_REPORT)
 _THRESHOLDS = (0.3, 0.4, 0.5, 0.6)
@@ -34,7 +34,7 @@ class Bench:
 
     def __init__(self, reading: ReadingWeights, chinese: ChineseWeights, adapter: Path) -> None:
         self._reading, self._chinese = reading, chinese
-        self._encoder, self._runtime = SentenceTransformerEncoder("all-MiniLM-L6-v2"), ModelRuntime()
+        self._encoder, self._runtime = load_embedder(fit_chinese_reading.EMBEDDER), ModelRuntime()
         self._asker = Asker(self._encoder, JointReader.load(adapter, encoder=self._encoder), self._runtime)
 
     def ask(self, part: SetPart, *, chinese: bool) -> list[Judged]:

@@ -25,7 +25,7 @@ from eval.bench.ranking_measures import Rankings, mean_difference, measure_ranki
 from eval.offline_collection import EmbeddingCache, OfflineCollection, build_collection
 from eval.retrieval_sets import RetrievalSet, report_sets
 from ingest.chunking import contextual_text
-from ingest.models import Encoder, FloatArray, SentenceTransformerEncoder
+from ingest.models import Encoder, FloatArray, load_embedder
 from retrieve.candidates import Candidates
 from retrieve.fusion import embedder_fits
 from retrieve.fusion_weights import FusionTable, fuse_vector_and_lexical
@@ -63,7 +63,7 @@ def own_rankings(
     method, weights = fusion.fusion_of(encoder.name, settings.fusion)
     rankings: dict[str, dict[str, list[str]]] = {system: {} for system in OURS}
     for question, vector in zip(passages.questions, queries, strict=True):
-        near = collection.vector.search(vector, top_k=_DEPTH)
+        near = collection.vector.search(vector, top_k=_DEPTH).from_score(encoder.least_cosine(question.text))
         terms = query_terms(question.text, collection.lexical, spelling=settings.spelling)
         worded = collection.lexical.search(terms, top_k=_DEPTH)
         fits = embedder_fits(question.text, languages=encoder.languages)
@@ -164,10 +164,12 @@ def main() -> None:
     parser.add_argument("--peers", help="Python of the environment with eval/bench/peers.txt")
     parser.add_argument("--markdown", type=Path, help="file for the table")
     parser.add_argument("--plot", type=Path, help="SVG file for the plot")
+    parser.add_argument("--embedder", default="all-MiniLM-L6-v2", help="embedding model, as in the settings")
+    parser.add_argument("--set", action="append", dest="sets", metavar="NAME", help="only this set; may come again")
     arguments = parser.parse_args()
-    encoder = SentenceTransformerEncoder("all-MiniLM-L6-v2")
+    encoder = load_embedder(arguments.embedder)
     cache, work = EmbeddingCache(arguments.cache, encoder), Workplace(arguments.work)
-    sets = report_sets(arguments.data)
+    sets = [one for one in report_sets(arguments.data) if not arguments.sets or one.name in arguments.sets]
     for passages in sets:
         rank(passages, encoder, cache, work, arguments.peers)
     rows, scores = measured(sets, work)

@@ -11,7 +11,7 @@ import numpy as np
 from generate.answer import AnswerSpan
 from generate.assessment import Assessment, Assessor, Quote, ScoredSentence, overlaps
 from generate.chinese.questions import KINDS
-from generate.chinese.reader import ChineseWeights, Read, Sentence, SpanNetwork, read
+from generate.chinese.reader import ChineseWeights, Likeness, Read, Sentence, SpanNetwork, read
 from generate.clauses import cut_around
 from ingest.generations import GenerationSpec
 from ingest.sentences import Span, cjk_share
@@ -28,6 +28,9 @@ CONFIDENCE_FEATURES = (
     "rank",
     "fused",
     "agreement",
+    "cosine",
+    "cosine_lead",
+    "passage_cosine",
     *(f"asks_{kind}" for kind in KINDS),
 )
 """Order of the confidence's weights; see `confidence_features`."""
@@ -56,20 +59,24 @@ def reads_chinese(question: str) -> bool:
 
 
 class ChineseAssessor:
-    """Answers in Chinese passages to questions in Chinese; everything else goes to `otherwise`."""
+    """Answers in Chinese passages to questions in Chinese; everything else goes to `otherwise`.
 
-    def __init__(self, weights: ChineseWeights, *, otherwise: Assessor) -> None:
+    The weights are fitted for `likeness`, or for None.
+    """
+
+    def __init__(self, weights: ChineseWeights, *, likeness: Likeness | None, otherwise: Assessor) -> None:
         self._weights = weights
+        self._likeness = likeness
         self._otherwise = otherwise
 
     def assess(
         self, question: str, hits: Sequence[Hit], spec: GenerationSpec, *, without: Collection[Quote] = ()
     ) -> Assessment:
-        """As `Assessor`; raises what `otherwise` raises."""
+        """As `Assessor`; raises what `likeness` and `otherwise` raise."""
         chinese = [hit for hit in hits if cjk_share(hit.text) >= _PASSAGE_CJK_LEAST]
         if not chinese or not reads_chinese(question):
             return self._otherwise.assess(question, hits, spec, without=without)
-        found = read(question, chinese)
+        found = read(question, chinese, self._likeness)
         quoted = [] if found is None else quoted_spans(found, self._weights.spans, without)
         if found is None or not quoted:
             return Assessment((), 0.0, {})
@@ -114,10 +121,11 @@ def confidence_features(found: Read, quoted: Sequence[QuotedSpans]) -> tuple[flo
     """In the order of `CONFIDENCE_FEATURES`: the best quote's share, its lead over the next one, its best logit / 12;
     the shares of the question's words that its sentence, with its neighbours, and its passage have; its share of the
     question's pairs; 1 / rank; share of the best fused score; how many other documents have the same answer among
-    the ten best quotes (0, 1/2, 3/4, …); the kind of thing asked for.
+    the ten best quotes (0, 1/2, 3/4, …); its sentence's cosine with the question, how far it is below the best one, and
+    its passage's; the kind of thing asked for.
     """
     best = quoted[0]
-    held, around, passage, _, pairs, rank, fused, *_ = best.sentence.shared
+    held, around, passage, _, pairs, rank, fused, _, _, *cosines = best.sentence.shared
     answer = _text(best)
     agreeing = {one.quote.hit.document_pk for one in quoted[1:10] if _text(one) == answer} - {
         best.quote.hit.document_pk
@@ -133,6 +141,7 @@ def confidence_features(found: Read, quoted: Sequence[QuotedSpans]) -> tuple[flo
         rank,
         fused,
         1 - 0.5 ** len(agreeing),
+        *cosines,
         *(float(found.focus.kind == kind) for kind in KINDS),
     )
 

@@ -42,6 +42,9 @@ SENTENCE_FEATURES = (
     "fused",
     "first",
     "length",
+    "cosine",
+    "cosine_lead",
+    "passage_cosine",
 )
 """Order of what `Sentence.shared` holds; see `generate.chinese.reader`."""
 

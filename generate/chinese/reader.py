@@ -7,8 +7,8 @@ The packaged encoder has no Chinese words. What takes its place is a network of 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +23,19 @@ from ingest.sentences import Span, sentence_spans
 from retrieve import Hit
 
 SENTENCES_MAX = 8
-"""Sentences whose spans are looked at: those that share most with the question."""
+"""Sentences whose spans are looked at: the likeliest."""
+
+COMPARED_MAX = 24
+"""Sentences whose meaning is compared with the question's: those that share most words with it."""
+
+Likeness = Callable[[str, Sequence[str]], FloatArray]
+"""How near in meaning a question and each of some sentences are: float32 of shape (n_sentences,), cosines; may be asked
+by several threads.
+"""
 
 _SENTENCE_CHARS_MAX = 240
 _LENGTH_MAX = 80
+_COSINE_PROMISE = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +104,12 @@ class ChineseWeights:
         return cls(SpanNetwork(*arrays), LogisticModel.of(body["confidence"]))
 
 
-def read(question: str, hits: Sequence[Hit]) -> Read | None:
-    """The spans of the likeliest sentences of the hits; None where no sentence holds one."""
+def read(question: str, hits: Sequence[Hit], likeness: Likeness | None = None) -> Read | None:
+    """The spans of the likeliest sentences of the hits; None where no sentence holds one. Raises what `likeness` does;
+    without it all cosines are 0.
+    """
     focus = focus_of(question)
-    terms, sentences = _likeliest(focus, hits)
+    terms, sentences = _likeliest(question, focus, hits, likeness)
     owners: list[int] = []
     places, parts = [], []
     for index, sentence in enumerate(sentences):
@@ -112,7 +123,9 @@ def read(question: str, hits: Sequence[Hit]) -> Read | None:
     return Read(focus, sentences, tuple(places), np.concatenate(parts), np.array(owners, dtype=np.int64))
 
 
-def _likeliest(focus: Focus, hits: Sequence[Hit]) -> tuple[Terms, tuple[Sentence, ...]]:
+def _likeliest(
+    question: str, focus: Focus, hits: Sequence[Hit], likeness: Likeness | None
+) -> tuple[Terms, tuple[Sentence, ...]]:
     passages = [(hit, folded(hit.text), list(_pieces(hit.text))) for hit in hits]
     terms = terms_of(focus, [text[s.start : s.end] for _, text, places in passages for s in places])
     top = max((hit.scores.fused for hit in hits), default=0.0) or 1.0
@@ -140,7 +153,24 @@ def _likeliest(focus: Focus, hits: Sequence[Hit]) -> tuple[Terms, tuple[Sentence
             promise = 2 * held + near / 2 + passage + pairs + 1 / (2 * max(hit.rank, 1))
             found.append((promise, Sentence(hit, place, own, shared)))
     found.sort(key=lambda one: -one[0])
-    return terms, tuple(sentence for _, sentence in found[:SENTENCES_MAX])
+    return terms, _compared(question, found[:COMPARED_MAX], likeness)[:SENTENCES_MAX]
+
+
+def _compared(
+    question: str, found: Sequence[tuple[float, Sentence]], likeness: Likeness | None
+) -> tuple[Sentence, ...]:
+    """The sentences with their cosines, best first."""
+    if not found:
+        return ()
+    texts = [sentence.hit.text[sentence.place.start : sentence.place.end] for _, sentence in found]
+    cosines = np.zeros(len(found)) if likeness is None else likeness(question, texts)
+    lead = cosines - cosines.max()
+    order = sorted(range(len(found)), key=lambda i: -(found[i][0] + _COSINE_PROMISE * cosines[i]))
+    sentences = (found[i][1] for i in order)
+    return tuple(
+        replace(one, shared=(*one.shared, float(cosines[i]), float(lead[i]), one.hit.scores.vector or 0.0))
+        for i, one in zip(order, sentences, strict=True)
+    )
 
 
 def _pieces(text: str) -> Iterator[Span]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
-from eval.fit_chinese_reading import Asked, drawn, span_f1, trained
+from eval import fit_chinese_reading
+from eval.fit_chinese_reading import Asked, drawn, out_of_fold, span_f1, trained
 from eval.public_sets import SetQuestion
 from generate.chinese.assessor import quoted_spans
 from generate.chinese.reader import read
@@ -45,6 +47,26 @@ def test_the_network_learns_to_find_the_answer() -> None:
         one = asked(thing)
         best = quoted_spans(one.read, network)[0]
         assert best.quote.text == f"{thing}建於{YEARS[thing]}年。"
+
+
+def test_no_network_judges_what_it_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor another question about the same document; each question is judged once, what is public is learnt twice."""
+    seen: list[list[str]] = []
+
+    def remembered(questions: Sequence[Asked], *, seed: int) -> int:
+        seen.append([one.question.id for one in questions])
+        return len(seen) - 1
+
+    monkeypatch.setattr(fit_chinese_reading, "trained", remembered)
+    worded = [asked(thing, gold=f"d{number // 2}") for number, thing in enumerate(list(YEARS)[:6])]
+    judged = list(out_of_fold([asked("郵局")], worded, seed=3))
+    assert sorted(one.question.id for one, _ in judged) == sorted(one.question.id for one in worded)
+    for one, network in judged:
+        learnt = seen[network]  # type: ignore[index]
+        assert "郵局" in learnt
+        assert not [
+            other for other in worded if other.question.gold == one.question.gold and other.question.id in learnt
+        ]
 
 
 def test_spans_of_passages_that_are_not_gold_are_wrong() -> None:

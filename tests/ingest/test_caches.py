@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ingest.caches import LruCache, forget_texts, remembers_texts
+from ingest.caches import LruCache, forget_texts, remembers_texts, text_cache
 
 
 def test_the_value_used_longest_ago_goes_first() -> None:
@@ -79,3 +79,12 @@ def test_functions_of_words_forget_them_all() -> None:
     assert forget_texts([7]) == 0
     shouted("red")
     assert computed == ["red", "red"]
+
+
+def test_caches_of_words_forget_them_too() -> None:
+    """All that stands in them, and those alone."""
+    words, others = text_cache(4), LruCache[str](4)
+    words.put("red", "RED")
+    others.put("red", "RED")
+    forget_texts([7])
+    assert (words.get("red"), others.get("red")) == (None, "RED")

@@ -21,7 +21,7 @@ from retrieve import Hit
 from tests.generate.test_assessment import hit
 
 SPEC = GenerationSpec("hashing", "1", 64, 60, 12, "a", "k")
-WEIGHTS = SHIPPED_DATA / "models" / "chinese_reading.json"
+WEIGHTS = SHIPPED_DATA / "models" / "chinese_reading_lexical.json"
 PIER = (
     "諾斯港的碼頭建於1932年，由工程師陳志明設計。渡船「海鷗號」的風速上限為34節，超過時由船長決定停航，並在碼頭公告欄上通知乘客。"
     "碼頭收費處位於東岸，每日上午六時開放。"
@@ -39,7 +39,7 @@ class Elsewhere:
 
 @pytest.fixture(scope="module")
 def assessor() -> ChineseAssessor:
-    return ChineseAssessor(ChineseWeights.load(WEIGHTS), otherwise=Elsewhere())
+    return ChineseAssessor(ChineseWeights.load(WEIGHTS), likeness=None, otherwise=Elsewhere())
 
 
 @pytest.mark.parametrize(
