@@ -26,8 +26,8 @@ MEANS = Path(__file__).resolve().parents[2] / "data" / "models" / "multilingual-
 _PROMPTS = {"query": "query: ", "document": "passage: "}
 _DIMENSIONS = 384
 _LEAST_COSINE = 0.2
-"""Of 250 Chinese questions two in a hundred have less with the passage that answers them; with vectors of another model
-none of 63 had more.
+"""The passage that answers had more in all of 250 questions (choose part of `drcd_dev`) and in 95 of 100 over product
+documentation; of 4,000 vectors of the English model the nearest to a question had .13 in the median, .19 at most.
 """
 
 
