@@ -25,7 +25,7 @@ from retrieve import Hit
 SENTENCES_MAX = 8
 """Sentences whose spans are looked at: the likeliest."""
 
-COMPARED_MAX = 24
+COMPARED_MAX = 12
 """Sentences whose meaning is compared with the question's: those that share most words with it."""
 
 Likeness = Callable[[str, Sequence[str]], FloatArray]

@@ -59,7 +59,7 @@ def test_a_sentence_is_embedded_once_until_words_are_forgotten(runtime: ModelRun
 def test_what_is_near_in_meaning_is_read_first() -> None:
     """A sentence without a word of the question comes before those that share little with it, if it is near enough."""
     text = (
-        "".join(f"第{number}条规定员工应当遵守安全制度。" for number in range(SENTENCES_MAX + 4))
+        "".join(f"第{number}条规定员工应当遵守安全制度。" for number in range(SENTENCES_MAX + 2))
         + "差旅费须在三十日内报销。"
     )
 
