@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from eval.fit_reading import logistic, removed_passages
 from eval.measures import is_correct_answer, token_f1
 from eval.passage_index import PassageIndex
-from eval.public_sets import SetPart, SetQuestion, load_part
+from eval.public_sets import SetPart, SetQuestion, home_of, load_part
 from eval.written_sets import CMRC_TRAIN, DRCD_TRAIN, MANUALS_ZH_CHOOSE, MANUALS_ZH_TRAIN, load_written
 from generate.chinese.assessor import CONFIDENCE_FEATURES, confidence_features, quoted_spans
 from generate.chinese.features import COLUMNS
@@ -106,17 +106,12 @@ def fit(data: Path, *, seed: int, lexical: bool = False) -> dict[str, Any]:
 def out_of_fold(learnt: Sequence[Asked], worded: Sequence[Asked], *, seed: int) -> Iterator[tuple[Asked, SpanNetwork]]:
     """Each question of `worded` with a network that saw `learnt`, and of `worded` no question about its document."""
     draw = random.Random(seed)  # noqa: S311 - not a secret
-    homes = sorted({_home(one) for one in worded})
+    homes = sorted({home_of(one.question) or "" for one in worded})
     first = frozenset(draw.sample(homes, len(homes) // 2))
     for half in (True, False):
-        seen = [one for one in worded if (_home(one) in first) is not half]
+        seen = [one for one in worded if ((home_of(one.question) or "") in first) is not half]
         network = trained([*learnt, *seen], seed=seed)
-        yield from ((one, network) for one in worded if (_home(one) in first) is half)
-
-
-def _home(one: Asked) -> str:
-    """The document that the question is about."""
-    return one.question.gold[0] if one.question.gold else one.question.source or one.question.id
+        yield from ((one, network) for one in worded if ((home_of(one.question) or "") in first) is half)
 
 
 def asked(
@@ -129,7 +124,8 @@ def asked(
     top_k = GenerateSettings.model_validate({}).ask_top_k
     for question in track(part.questions, part.name, console=_PROGRESS):
         hits = merge_neighbours(index.search(question.question, top_k=depth))[:top_k]
-        found = read(question.question, [replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1)], likeness)
+        ranked = [replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1)]
+        found = read(question.question, ranked, likeness, passages_alike=likeness is not None)
         if found is not None:
             yield Asked(question, found, span_f1(found, question))
 

@@ -65,7 +65,7 @@ def load_part(folder: Path, part: Part, *, questions: str = "questions") -> SetP
     return SetPart(
         folder.name,
         tuple(Passage(line["id"], line["title"] or "", line["text"]) for line in corpus if line["id"] in chosen),
-        tuple(question for question in asked if _home(question) in chosen),
+        tuple(question for question in asked if home_of(question) in chosen),
         {document_id: group for document_id, group in groups.items() if document_id in chosen},
     )
 
@@ -112,7 +112,8 @@ def _question(line: Mapping[str, Any]) -> SetQuestion:
     )
 
 
-def _home(question: SetQuestion) -> str | None:
+def home_of(question: SetQuestion) -> str | None:
+    """The document that the question is about, also where it does not answer; None where that is not known."""
     return question.gold[0] if question.gold else question.source
 
 

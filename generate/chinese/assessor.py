@@ -10,10 +10,12 @@ import numpy as np
 
 from generate.answer import AnswerSpan
 from generate.assessment import Assessment, Assessor, Quote, ScoredSentence, overlaps
+from generate.chinese.likeness import CosineLikeness
 from generate.chinese.questions import KINDS
-from generate.chinese.reader import ChineseWeights, Likeness, Read, Sentence, SpanNetwork, read
+from generate.chinese.reader import ChineseWeights, Read, Sentence, SpanNetwork, read
 from generate.clauses import cut_around
 from ingest.generations import GenerationSpec
+from ingest.models.profiles import JOINT
 from ingest.sentences import Span, cjk_share
 from retrieve import Hit
 
@@ -64,7 +66,7 @@ class ChineseAssessor:
     The weights are fitted for `likeness`, or for None.
     """
 
-    def __init__(self, weights: ChineseWeights, *, likeness: Likeness | None, otherwise: Assessor) -> None:
+    def __init__(self, weights: ChineseWeights, *, likeness: CosineLikeness | None, otherwise: Assessor) -> None:
         self._weights = weights
         self._likeness = likeness
         self._otherwise = otherwise
@@ -76,7 +78,7 @@ class ChineseAssessor:
         chinese = [hit for hit in hits if cjk_share(hit.text) >= _PASSAGE_CJK_LEAST]
         if not chinese or not reads_chinese(question):
             return self._otherwise.assess(question, hits, spec, without=without)
-        found = read(question, chinese, self._likeness)
+        found = read(question, chinese, self._likeness, passages_alike=self._embedded_alike(spec))
         quoted = [] if found is None else quoted_spans(found, self._weights.spans, without)
         if found is None or not quoted:
             return Assessment((), 0.0, {})
@@ -86,6 +88,10 @@ class ChineseAssessor:
             self._weights.confidence.probability(features),
             dict(zip(CONFIDENCE_FEATURES, features, strict=True)),
         )
+
+    def _embedded_alike(self, spec: GenerationSpec) -> bool:
+        """Whether the scores of Chinese passages are cosines of the model that the weights were fitted on."""
+        return self._likeness is not None and spec.embedder.rpartition(JOINT)[2] == self._likeness.model
 
 
 def quoted_spans(found: Read, network: SpanNetwork, without: Collection[Quote] = ()) -> list[QuotedSpans]:

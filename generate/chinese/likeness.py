@@ -14,11 +14,15 @@ _REMEMBERED = 4096
 
 
 class CosineLikeness:
-    """Cosines, as `generate.chinese.reader.Likeness`. Thread-safe; remembers the vectors of `remembered` sentences."""
+    """Cosines, as `generate.chinese.reader.Likeness`. Thread-safe; remembers the vectors of `remembered` sentences.
+
+    `model` is the name of the model whose cosines they are.
+    """
 
     def __init__(
         self, runtime: ModelRuntime, encoder: Encoder, *, timeout_s: float, remembered: int = _REMEMBERED
     ) -> None:
+        self.model = encoder.name
         self._runtime = runtime
         self._encoder = encoder
         self._timeout_s = timeout_s

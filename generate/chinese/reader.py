@@ -104,12 +104,15 @@ class ChineseWeights:
         return cls(SpanNetwork(*arrays), LogisticModel.of(body["confidence"]))
 
 
-def read(question: str, hits: Sequence[Hit], likeness: Likeness | None = None) -> Read | None:
+def read(
+    question: str, hits: Sequence[Hit], likeness: Likeness | None = None, *, passages_alike: bool = False
+) -> Read | None:
     """The spans of the likeliest sentences of the hits; None where no sentence holds one. Raises what `likeness` does;
-    without it all cosines are 0.
+    without it the cosines of sentences are 0, and those of passages unless `passages_alike`: the hits were found by
+    vectors of the same model.
     """
     focus = focus_of(question)
-    terms, sentences = _likeliest(question, focus, hits, likeness)
+    terms, sentences = _likeliest(question, focus, hits, likeness, passages_alike=passages_alike)
     owners: list[int] = []
     places, parts = [], []
     for index, sentence in enumerate(sentences):
@@ -124,7 +127,7 @@ def read(question: str, hits: Sequence[Hit], likeness: Likeness | None = None) -
 
 
 def _likeliest(
-    question: str, focus: Focus, hits: Sequence[Hit], likeness: Likeness | None
+    question: str, focus: Focus, hits: Sequence[Hit], likeness: Likeness | None, *, passages_alike: bool
 ) -> tuple[Terms, tuple[Sentence, ...]]:
     passages = [(hit, folded(hit.text), list(_pieces(hit.text))) for hit in hits]
     terms = terms_of(focus, [text[s.start : s.end] for _, text, places in passages for s in places])
@@ -153,11 +156,11 @@ def _likeliest(
             promise = 2 * held + near / 2 + passage + pairs + 1 / (2 * max(hit.rank, 1))
             found.append((promise, Sentence(hit, place, own, shared)))
     found.sort(key=lambda one: -one[0])
-    return terms, _compared(question, found[:COMPARED_MAX], likeness)[:SENTENCES_MAX]
+    return terms, _compared(question, found[:COMPARED_MAX], likeness, passages_alike=passages_alike)[:SENTENCES_MAX]
 
 
 def _compared(
-    question: str, found: Sequence[tuple[float, Sentence]], likeness: Likeness | None
+    question: str, found: Sequence[tuple[float, Sentence]], likeness: Likeness | None, *, passages_alike: bool
 ) -> tuple[Sentence, ...]:
     """The sentences with their cosines, best first."""
     if not found:
@@ -166,11 +169,12 @@ def _compared(
     cosines = np.zeros(len(found)) if likeness is None else likeness(question, texts)
     lead = cosines - cosines.max()
     order = sorted(range(len(found)), key=lambda i: -(found[i][0] + _COSINE_PROMISE * cosines[i]))
-    sentences = (found[i][1] for i in order)
-    return tuple(
-        replace(one, shared=(*one.shared, float(cosines[i]), float(lead[i]), one.hit.scores.vector or 0.0))
-        for i, one in zip(order, sentences, strict=True)
-    )
+    compared = []
+    for i in order:
+        _, one = found[i]
+        passage = (one.hit.scores.vector or 0.0) if passages_alike else 0.0
+        compared.append(replace(one, shared=(*one.shared, float(cosines[i]), float(lead[i]), passage)))
+    return tuple(compared)
 
 
 def _pieces(text: str) -> Iterator[Span]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +13,14 @@ from api.settings import SHIPPED_DATA
 from generate.assessment import Assessment, Quote
 from generate.chinese.assessor import ChineseAssessor, reads_chinese
 from generate.chinese.features import COLUMNS
+from generate.chinese.likeness import CosineLikeness
 from generate.chinese.reader import ChineseWeights, read
 from generate.chinese.spans import SPAN_KINDS, places_of
 from generate.clauses import count_words
 from ingest.generations import GenerationSpec
+from ingest.models import ModelRuntime
 from retrieve import Hit
+from tests.fakes import HashingEncoder
 from tests.generate.test_assessment import hit
 
 SPEC = GenerationSpec("hashing", "1", 64, 60, 12, "a", "k")
@@ -35,6 +38,13 @@ class Elsewhere:
         self, question: str, hits: Sequence[Hit], spec: GenerationSpec, *, without: Collection[Quote] = ()
     ) -> Assessment:
         return Assessment((), 0.123, {})
+
+
+@pytest.fixture
+def runtime() -> Iterator[ModelRuntime]:
+    opened = ModelRuntime()
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -153,3 +163,17 @@ def test_weights_of_other_features_are_refused(tmp_path: Path) -> None:
     path.write_text(WEIGHTS.read_text().replace(f'"columns": {COLUMNS}', '"columns": 3', 1))
     with pytest.raises(ValueError, match="fit it again"):
         ChineseWeights.load(path)
+
+
+@pytest.mark.parametrize(
+    ("embedder", "counted"),
+    [("all-MiniLM-L6-v2+hashing", True), ("hashing", True), ("BAAI/bge-m3", False), ("hashing+other", False)],
+)
+def test_scores_of_another_embedder_do_not_count(runtime: ModelRuntime, embedder: str, counted: bool) -> None:
+    """The weights were fitted on the cosines of one model; those of another are of another size."""
+    likeness = CosineLikeness(runtime, HashingEncoder("hashing"), timeout_s=5)
+    judge = ChineseAssessor(ChineseWeights.load(WEIGHTS), likeness=likeness, otherwise=Elsewhere())
+    passage = hit(PIER)
+    found = replace(passage, scores=replace(passage.scores, vector=0.75))
+    signals = judge.assess("碼頭是由誰設計的？", [found], replace(SPEC, embedder=embedder)).features
+    assert signals["passage_cosine"] == (0.75 if counted else 0.0)
