@@ -186,4 +186,4 @@ def _message(error: dict[str, object]) -> str:
         case "model_attributes_type" | "dict_type" | "model_type":
             return "is to be a JSON object, sent with Content-Type: application/json"
         case _:
-            return str(error["msg"])
+            return str(error["msg"]).removeprefix("Value error, ")  # pydantic's words before those of our own checks

@@ -268,6 +268,12 @@ def test_feedback_counts_for_what_was_cited(filled: httpx.Client) -> None:
     problem(filled.post("/v1/answers/nix/feedback", json={"verdict": "correct"}), 404, "answer_not_found")
 
 
+def test_an_empty_question_is_told_in_our_own_words(client: httpx.Client) -> None:
+    """Without the words that a library puts before them."""
+    errors = problem(client.post(ASK, json={"question": " "}), 422, "invalid_request")["errors"]
+    assert [error["message"] for error in errors] == ["it is empty; write what you want to know in words"]
+
+
 class TestFull:
     """With one place for searches and questions."""
 
